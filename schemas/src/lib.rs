@@ -1,0 +1,20 @@
+//! What flows between Bellbuoy's jobs: Avro schemas, their Rust types, and the codec between them.
+//!
+//! Every published version of every schema is a file under `schemas/avro/<name>/v<N>.avsc` and is never edited.
+
+pub mod anomaly;
+pub mod control;
+pub mod dead_letter;
+pub mod entity;
+pub mod provenance;
+pub mod signal;
+mod text;
+
+pub use anomaly::{
+    Anomaly, AnomalyBody, AnomalyRecord, Band, Family, Handover, Logic, Resync, TaskName, TaskTick, Term,
+};
+pub use control::{Control, ControlKind};
+pub use entity::{Confidence, Entity, EntityKind};
+pub use provenance::OffsetRange;
+pub use signal::Signal;
+pub use text::Text;
