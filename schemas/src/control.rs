@@ -48,4 +48,6 @@ pub enum ControlKind {
     Rejection,
     /// What is now is the new normal.
     AcceptNewNormal,
+    /// Something a later version names; never obeyed.
+    Other,
 }

@@ -91,6 +91,8 @@ pub enum Quality {
     Lossy,
     /// Attributes that identify the workload were missing.
     Unattributed,
+    /// Something a later version names; what a reader of this version sees for it.
+    Other,
 }
 
 /// Numeric samples of one instance of the entity, taken together.
