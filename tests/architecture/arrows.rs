@@ -1,0 +1,136 @@
+//! Who may import whom among the workspace's own crates.
+//!
+//! Invariant: `bellbuoy` → jobs → `engine` → `topics` → `schemas`, downwards only; jobs never import each other, not
+//! even in their tests; `loadtest`, `estate` and `tests` may import anything.
+
+use crate::workspace::Crate;
+
+/// The jobs, in the order data meets them.
+pub const JOBS: [&str; 7] = ["observe", "ingest", "detect", "correlate", "remediate", "actuate", "backtest"];
+
+/// A crate's place in the picture; arrows go from a later place to an earlier one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Place {
+    Schemas,
+    Topics,
+    Engine,
+    Job,
+    /// The generated estate, which the binary's demo shows and the tests of any job may use.
+    Estate,
+    Binary,
+    /// Load tests and tests across crates.
+    Proof,
+}
+
+/// One line for each arrow that points up or sideways, and each crate without a place.
+pub fn offences(crates: &[Crate]) -> Vec<String> {
+    let mut found = Vec::new();
+    for from in crates {
+        let Some(here) = place(&from.name) else {
+            found.push(format!(
+                "{}: has no place in the layout; give it one in tests/architecture/arrows.rs",
+                from.name
+            ));
+            continue;
+        };
+        for need in &from.needs {
+            // A dependency without a place is not ours: the guarded libraries and licences judge it.
+            let Some(there) = place(&need.name).filter(|_| crates.iter().any(|ours| ours.name == need.name)) else {
+                continue;
+            };
+            if from.name != need.name && !allowed(here, there, need.tests_only) {
+                found.push(format!("{} → {}: {}", from.name, need.name, reason(here, there)));
+            }
+        }
+    }
+    found
+}
+
+fn place(name: &str) -> Option<Place> {
+    match name {
+        "schemas" => Some(Place::Schemas),
+        "topics" => Some(Place::Topics),
+        "engine" => Some(Place::Engine),
+        "estate" => Some(Place::Estate),
+        "bellbuoy" => Some(Place::Binary),
+        "loadtest" | "tests" => Some(Place::Proof),
+        job if JOBS.contains(&job) => Some(Place::Job),
+        _ => None,
+    }
+}
+
+fn allowed(from: Place, to: Place, tests_only: bool) -> bool {
+    match (from, to) {
+        (Place::Proof | Place::Estate, _) => true,
+        (_, Place::Estate) => tests_only || from > to,
+        _ => from > to,
+    }
+}
+
+fn reason(from: Place, to: Place) -> &'static str {
+    match (from, to) {
+        (Place::Job, Place::Job) => "jobs never import each other; they meet in topics",
+        (_, Place::Estate) => "only the binary ships the generated estate; elsewhere it is for tests",
+        (_, Place::Proof) => "nothing that ships imports what proves it",
+        _ => "arrows point down only: bellbuoy → jobs → engine → topics → schemas",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::Need;
+
+    fn workspace(arrows: &[(&str, &str, bool)]) -> Vec<Crate> {
+        let names = ["schemas", "topics", "engine", "ingest", "detect", "estate", "bellbuoy", "loadtest", "tests"];
+        let needs = |name: &str| {
+            let own = arrows.iter().filter(|(from, ..)| *from == name);
+            own.map(|(_, to, tests_only)| Need { name: to.to_string(), tests_only: *tests_only }).collect()
+        };
+        names.map(|name| Crate { name: name.to_owned(), needs: needs(name) }).into()
+    }
+
+    #[test]
+    fn downward_arrows_may_skip_a_place() {
+        let down = [
+            ("bellbuoy", "detect", false),
+            ("bellbuoy", "schemas", false),
+            ("bellbuoy", "estate", false),
+            ("detect", "engine", false),
+            ("engine", "topics", false),
+            ("topics", "schemas", false),
+            ("tests", "bellbuoy", false),
+            ("loadtest", "engine", false),
+            ("estate", "schemas", false),
+            ("ingest", "estate", true),
+        ];
+        assert_eq!(offences(&workspace(&down)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_job_that_imports_a_job_is_an_offence_even_in_tests() {
+        for tests_only in [false, true] {
+            let found = offences(&workspace(&[("detect", "ingest", tests_only)]));
+            assert_eq!(found, ["detect → ingest: jobs never import each other; they meet in topics"]);
+        }
+    }
+
+    #[test]
+    fn an_arrow_that_points_up_is_an_offence() {
+        let up = [
+            ("schemas", "topics", false),
+            ("engine", "detect", false),
+            ("ingest", "bellbuoy", true),
+            ("ingest", "estate", false),
+            ("bellbuoy", "loadtest", true),
+            ("engine", "tests", false),
+        ];
+        assert_eq!(offences(&workspace(&up)).len(), up.len());
+    }
+
+    #[test]
+    fn a_crate_without_a_place_is_an_offence() {
+        let stray = [Crate { name: "helpers".to_owned(), needs: Vec::new() }];
+        assert!(offences(&stray)[0].starts_with("helpers: has no place in the layout"));
+    }
+}
