@@ -13,20 +13,44 @@ pub enum SchemaName {
     Signal,
     /// [`crate::AnomalyRecord`].
     Anomaly,
+    /// [`crate::IncidentRecord`].
+    Incident,
+    /// [`crate::Command`].
+    Command,
+    /// [`crate::CommandResult`].
+    Result,
     /// [`crate::Control`].
     Control,
+    /// [`crate::ObjectRecord`].
+    Object,
+    /// [`crate::DeadLetter`].
+    DeadLetter,
 }
 
 impl SchemaName {
     /// Every schema, in the order data meets them.
-    pub const ALL: [SchemaName; 3] = [SchemaName::Signal, SchemaName::Anomaly, SchemaName::Control];
+    pub const ALL: [SchemaName; 8] = [
+        SchemaName::Signal,
+        SchemaName::Anomaly,
+        SchemaName::Incident,
+        SchemaName::Command,
+        SchemaName::Result,
+        SchemaName::Control,
+        SchemaName::Object,
+        SchemaName::DeadLetter,
+    ];
 
     /// The word used in folders, topics and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             SchemaName::Signal => "signal",
             SchemaName::Anomaly => "anomaly",
+            SchemaName::Incident => "incident",
+            SchemaName::Command => "command",
+            SchemaName::Result => "result",
             SchemaName::Control => "control",
+            SchemaName::Object => "object",
+            SchemaName::DeadLetter => "dead_letter",
         }
     }
 }
@@ -52,14 +76,17 @@ pub struct Published {
     pub(crate) schema: Schema,
 }
 
-macro_rules! published {
-    ($($name:ident $file:literal $version:literal),* $(,)?) => {
-        &[$((SchemaName::$name, $version, include_str!(concat!("../avro/", $file, "/v", $version, ".avsc")))),*]
-    };
-}
-
 /// Every published version, oldest first within a schema. Publishing a version is a file and a line here.
-const PUBLISHED: &[(SchemaName, u32, &str)] = published![Signal "signal" 1, Anomaly "anomaly" 1, Control "control" 1];
+const PUBLISHED: &[(SchemaName, u32, &str)] = &[
+    (SchemaName::Signal, 1, include_str!("../avro/signal/v1.avsc")),
+    (SchemaName::Anomaly, 1, include_str!("../avro/anomaly/v1.avsc")),
+    (SchemaName::Incident, 1, include_str!("../avro/incident/v1.avsc")),
+    (SchemaName::Command, 1, include_str!("../avro/command/v1.avsc")),
+    (SchemaName::Result, 1, include_str!("../avro/result/v1.avsc")),
+    (SchemaName::Control, 1, include_str!("../avro/control/v1.avsc")),
+    (SchemaName::Object, 1, include_str!("../avro/object/v1.avsc")),
+    (SchemaName::DeadLetter, 1, include_str!("../avro/dead_letter/v1.avsc")),
+];
 
 /// Every published version of every schema.
 pub fn list() -> &'static [Published] {

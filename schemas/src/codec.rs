@@ -13,7 +13,10 @@
 //! ```
 
 use crate::catalogue::{Published, by_fingerprint, current};
-use crate::{AnomalyRecord, Control, SchemaError, SchemaName, Signal};
+use crate::{
+    AnomalyRecord, Command, CommandResult, Control, DeadLetter, IncidentRecord, ObjectRecord, SchemaError, SchemaName,
+    Signal,
+};
 use serde::{Deserialize, Serialize};
 use serde_avro_fast::de::read::SliceRead;
 use serde_avro_fast::de::{DeserializerConfig, DeserializerState};
@@ -58,6 +61,21 @@ impl<'a> Record<'a> for Signal<'a> {
 }
 impl<'a> Record<'a> for AnomalyRecord<'a> {
     const SCHEMA: SchemaName = SchemaName::Anomaly;
+}
+impl<'a> Record<'a> for Command<'a> {
+    const SCHEMA: SchemaName = SchemaName::Command;
+}
+impl<'a> Record<'a> for CommandResult<'a> {
+    const SCHEMA: SchemaName = SchemaName::Result;
+}
+impl<'a> Record<'a> for DeadLetter<'a> {
+    const SCHEMA: SchemaName = SchemaName::DeadLetter;
+}
+impl<'a> Record<'a> for IncidentRecord<'a> {
+    const SCHEMA: SchemaName = SchemaName::Incident;
+}
+impl<'a> Record<'a> for ObjectRecord<'a> {
+    const SCHEMA: SchemaName = SchemaName::Object;
 }
 impl<'a> Record<'a> for Control<'a> {
     const SCHEMA: SchemaName = SchemaName::Control;

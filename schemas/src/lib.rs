@@ -3,24 +3,41 @@
 //! Every published version of every schema is a file under `schemas/avro/<name>/v<N>.avsc` and is never edited.
 
 pub mod anomaly;
+mod blob;
 pub mod catalogue;
 pub mod codec;
+pub mod command;
 pub mod control;
 pub mod dead_letter;
 pub mod entity;
 mod error;
+pub mod incident;
+pub mod object;
 pub mod provenance;
+pub mod result;
 pub mod signal;
 mod text;
 
 pub use anomaly::{
     Anomaly, AnomalyBody, AnomalyRecord, Band, Family, Handover, Logic, Resync, TaskName, TaskTick, Term,
 };
+pub use blob::Blob;
 pub use catalogue::{Published, SchemaName, list};
 pub use codec::Record;
+pub use command::{
+    Action, Command, Intent, Mode, Parameter, Policy, Precondition, RiskClass, Rollback, Signature, Target,
+    TargetWorkload, VerifyPredicate,
+};
 pub use control::{Control, ControlKind};
+pub use dead_letter::DeadLetter;
 pub use entity::{Confidence, Entity, EntityKind};
 pub use error::SchemaError;
+pub use incident::{
+    AnomalyId, BlastRadius, Cause, Incident, IncidentBody, IncidentRecord, IncidentState, Link, Member, Notice,
+    TimelineEntry, TimelineKind,
+};
+pub use object::{ObjectLabel, ObjectRecord, OwnerReference};
 pub use provenance::OffsetRange;
+pub use result::{ApiOperation, ApprovalGiven, CommandResult, Refusal, RefusalRule, ResultState, Verification};
 pub use signal::Signal;
 pub use text::Text;
