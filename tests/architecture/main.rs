@@ -5,6 +5,7 @@
 //! to it stands one that feeds it a made-up repository and sees it object.
 
 mod arrows;
+mod compiled_once;
 mod files;
 mod guarded;
 mod licences;
@@ -32,6 +33,11 @@ fn every_dependency_has_a_licence_on_the_list() {
 #[test]
 fn every_crate_opts_in_to_the_workspace_lints() {
     holds(&lints::offences(&Repository::read().manifests()));
+}
+
+#[test]
+fn demo_and_tests_share_one_build_of_rocksdb() {
+    holds(&compiled_once::offences(&compiled_once::selections(&Repository::read().root)));
 }
 
 #[test]
