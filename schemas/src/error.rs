@@ -10,28 +10,22 @@ use crate::SchemaName;
 #[non_exhaustive]
 pub enum SchemaError {
     /// The record is shorter than its ten-byte header.
-    #[error("{name} record: {len} bytes are too few, a record starts with a header of 10 (C3 01 and a fingerprint)")]
+    #[error("record: {len} bytes are too few, a record starts with a header of 10 (C3 01 and a fingerprint)")]
     TooShort {
-        /// The schema asked for.
-        name: SchemaName,
         /// Length of the record.
         len: usize,
     },
     /// The record does not start with `C3 01`.
-    #[error("{name} record: starts with {found:02X?}, an Avro single-object record starts with [C3, 01]")]
+    #[error("record: starts with {found:02X?}, an Avro single-object record starts with [C3, 01]")]
     BadMagic {
-        /// The schema asked for.
-        name: SchemaName,
         /// The first two bytes.
         found: [u8; 2],
     },
     /// No published version of any schema has this fingerprint.
     #[error(
-        "{name} record: fingerprint {found:016x} is of no schema this version knows; it was written by a newer version or by something else"
+        "record: fingerprint {found:016x} is of no schema this version knows; it was written by a newer version or by something else"
     )]
     UnknownFingerprint {
-        /// The schema asked for.
-        name: SchemaName,
         /// The fingerprint in the header.
         found: u64,
     },
@@ -83,7 +77,7 @@ pub enum SchemaError {
         /// What differs.
         detail: String,
     },
-    /// A published schema is not valid Avro.
+    /// A published schema is not valid Avro, or not what was published.
     #[error("schema {name} version {version}: {detail}")]
     Invalid {
         /// The schema.
