@@ -1,0 +1,201 @@
+//! The log in RocksDB, for one process: a laptop, a demo, a small site, backtests from files.
+//!
+//! Each commit is one synced write batch of records, ends and group offsets. One process opens the folder at a time.
+//!
+//! Keys of the records: topic id (8 bytes), partition (4), offset (8), all big-endian, so that a partition is one
+//! ordered range. Value: timestamp (8), key, headers and value, each length-prefixed.
+
+use super::broker::{Broker, Change, Image, OffsetKey, PartitionId, Storage, Topic};
+use super::{Headers, Limit, Log, Record};
+use crate::clock::WallClock;
+use crate::error::LogError;
+use bytes::Bytes;
+use rocksdb::{ColumnFamilyDescriptor, DB, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const RECORDS: &str = "records";
+const META: &str = "meta";
+const LAST_TOPIC_ID: &[u8] = b"last-topic-id";
+
+/// Opens, or creates, the log in a folder.
+pub fn open(folder: &Path, clock: Arc<dyn WallClock>) -> Result<Arc<dyn Log>, LogError> {
+    Ok(Arc::new(Broker::open(Files::open(folder)?, clock)?))
+}
+
+struct Files {
+    folder: PathBuf,
+    db: DB,
+}
+
+impl Files {
+    fn open(folder: &Path) -> Result<Self, LogError> {
+        let folder = folder.to_owned();
+        std::fs::create_dir_all(&folder).map_err(|e| LogError::storage(&folder, e))?;
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        options.set_keep_log_file_num(2);
+        // The log of a small machine: two memtables of 32 MB are enough to write at disk speed.
+        let mut records = Options::default();
+        records.set_write_buffer_size(32 << 20);
+        records.set_max_write_buffer_number(3);
+        records.set_compression_type(rocksdb::DBCompressionType::Lz4);
+        let families =
+            [ColumnFamilyDescriptor::new(RECORDS, records), ColumnFamilyDescriptor::new(META, Options::default())];
+        let db = DB::open_cf_descriptors(&options, &folder, families).map_err(|e| {
+            let locked = e.to_string().contains("lock");
+            let hint = if locked { "; another process has this folder open" } else { "" };
+            LogError::storage(&folder, format!("{e}{hint}"))
+        })?;
+        Ok(Files { folder, db })
+    }
+
+    fn family(&self, name: &str) -> &rocksdb::ColumnFamily {
+        self.db.cf_handle(name).expect("both column families are created when the log is opened")
+    }
+
+    fn fail(&self, error: impl std::fmt::Display) -> LogError {
+        LogError::storage(&self.folder, error)
+    }
+}
+
+impl Storage for Files {
+    fn load(&self) -> Result<Image, LogError> {
+        let mut image = Image::default();
+        for entry in self.db.iterator_cf(self.family(META), IteratorMode::Start) {
+            let (key, value) = entry.map_err(|e| self.fail(e))?;
+            if let Some(name) = key.strip_prefix(b"topic/") {
+                let topic: Topic = serde_json::from_slice(&value).map_err(|e| self.fail(e))?;
+                image.topics.insert(String::from_utf8_lossy(name).into_owned(), topic);
+            } else if let Some(key) = key.strip_prefix(b"offset/") {
+                let key: OffsetKey = serde_json::from_slice(key).map_err(|e| self.fail(e))?;
+                image.offsets.insert(key, serde_json::from_slice(&value).map_err(|e| self.fail(e))?);
+            } else if &*key == LAST_TOPIC_ID {
+                image.last_topic_id = serde_json::from_slice(&value).map_err(|e| self.fail(e))?;
+            } else {
+                return Err(self.fail(format!("unknown entry {:?}", String::from_utf8_lossy(&key))));
+            }
+        }
+        Ok(image)
+    }
+
+    fn apply(&self, change: &Change) -> Result<(), LogError> {
+        let (records, meta) = (self.family(RECORDS), self.family(META));
+        let mut batch = WriteBatch::default();
+        let mut buffer = Vec::new();
+        for (partition, record) in &change.records {
+            buffer.clear();
+            encode(record, &mut buffer);
+            batch.put_cf(records, record_key(*partition, record.offset), &buffer);
+        }
+        for &(partition, from, to) in &change.deleted {
+            batch.delete_range_cf(records, record_key(partition, from), record_key(partition, to));
+        }
+        let json = |value: &dyn erased::Json| value.to_json().map_err(|e| self.fail(e));
+        for (name, topic) in &change.topics {
+            let key = [b"topic/", name.as_bytes()].concat();
+            match topic {
+                Some(topic) => batch.put_cf(meta, key, json(topic)?),
+                None => batch.delete_cf(meta, key),
+            }
+        }
+        for (key, committed) in &change.offsets {
+            let key = [b"offset/".to_vec(), json(key)?].concat();
+            match committed {
+                Some(committed) => batch.put_cf(meta, key, json(committed)?),
+                None => batch.delete_cf(meta, key),
+            }
+        }
+        if let Some(id) = change.last_topic_id {
+            batch.put_cf(meta, LAST_TOPIC_ID, json(&id)?);
+        }
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        self.db.write_opt(batch, &options).map_err(|e| self.fail(e))
+    }
+
+    fn read(&self, partition: PartitionId, from: i64, to: i64, limit: Limit) -> Result<Vec<Record>, LogError> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(record_key(partition, to));
+        options.set_readahead_size(1 << 20);
+        let mut iterator = self.db.raw_iterator_cf_opt(self.family(RECORDS), options);
+        iterator.seek(record_key(partition, from));
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        while let Some((key, entry)) = iterator.item() {
+            let offset = key.last_chunk().map(|chunk| i64::from_be_bytes(*chunk));
+            let record = offset.and_then(|offset| decode(offset, Bytes::copy_from_slice(entry)));
+            let record = record.ok_or_else(|| self.fail("an entry of the log is damaged"))?;
+            bytes += record.value.as_ref().map_or(0, |v| v.len());
+            records.push(record);
+            if records.len() >= limit.records || bytes >= limit.bytes {
+                break;
+            }
+            iterator.next();
+        }
+        iterator.status().map_err(|e| self.fail(e))?;
+        Ok(records)
+    }
+}
+
+/// Lets one closure serialise values of several types.
+mod erased {
+    pub(super) trait Json {
+        fn to_json(&self) -> Result<Vec<u8>, serde_json::Error>;
+    }
+
+    impl<T: serde::Serialize> Json for T {
+        fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+            serde_json::to_vec(self)
+        }
+    }
+}
+
+fn record_key(partition: PartitionId, offset: i64) -> [u8; 20] {
+    let mut key = [0; 20];
+    key[..8].copy_from_slice(&partition.topic.to_be_bytes());
+    key[8..12].copy_from_slice(&partition.partition.to_be_bytes());
+    key[12..].copy_from_slice(&offset.to_be_bytes());
+    key
+}
+
+fn encode(record: &Record, out: &mut Vec<u8>) {
+    out.extend_from_slice(&record.timestamp.to_le_bytes());
+    put_optional(out, record.key.as_deref());
+    put_optional(out, record.value.as_deref());
+    out.extend_from_slice(&(record.headers.len() as u32).to_le_bytes());
+    for (name, value) in &record.headers {
+        put_optional(out, Some(name.as_bytes()));
+        put_optional(out, Some(value));
+    }
+}
+
+fn decode(offset: i64, entry: Bytes) -> Option<Record> {
+    let mut rest = entry;
+    let timestamp = i64::from_le_bytes(*take(&mut rest, 8)?.first_chunk()?);
+    let key = take_optional(&mut rest)?;
+    let value = take_optional(&mut rest)?;
+    let count = u32::from_le_bytes(*take(&mut rest, 4)?.first_chunk()?);
+    let mut headers = Headers::new();
+    for _ in 0..count {
+        let name = String::from_utf8(take_optional(&mut rest)??.to_vec()).ok()?;
+        headers.push((name, take_optional(&mut rest)??));
+    }
+    rest.is_empty().then_some(Record { offset, timestamp, key, headers, value })
+}
+
+/// Absent is `u32::MAX`; otherwise the length, then the bytes.
+fn put_optional(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+    let length = bytes.map_or(u32::MAX, |b| b.len() as u32);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(bytes.unwrap_or_default());
+}
+
+fn take(rest: &mut Bytes, length: usize) -> Option<Bytes> {
+    (rest.len() >= length).then(|| rest.split_to(length))
+}
+
+fn take_optional(rest: &mut Bytes) -> Option<Option<Bytes>> {
+    let length = u32::from_le_bytes(*take(rest, 4)?.first_chunk()?);
+    if length == u32::MAX { Some(None) } else { take(rest, length as usize).map(Some) }
+}

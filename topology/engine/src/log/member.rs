@@ -1,0 +1,114 @@
+//! A group member's handle on the broker.
+
+use super::broker::{Shared, State, Storage, read_batch};
+use super::group::{Group, Membership};
+use super::{Committed, Consumer, Limit, Polled, TopicPartition};
+use crate::error::LogError;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// A group member's handle.
+pub(super) struct Member<S: Storage> {
+    pub(super) shared: Arc<Shared<S>>,
+    pub(super) membership: Membership,
+    /// Owned partitions; `None` while paused.
+    pub(super) positions: BTreeMap<TopicPartition, Option<i64>>,
+}
+
+impl<S: Storage> Member<S> {
+    fn group<'a>(&self, state: &'a mut State) -> Result<&'a mut Group, LogError> {
+        let Membership { group, member, epoch } = &self.membership;
+        let found = state.groups.entry(group.clone()).or_default();
+        match found.epoch_of(member) {
+            Some(now) if now == *epoch => Ok(found),
+            now => Err(LogError::StaleMembership {
+                group: group.clone(),
+                member: member.clone(),
+                had: *epoch,
+                now: now.unwrap_or(0),
+            }),
+        }
+    }
+
+    fn position(&mut self, partition: &TopicPartition) -> Result<&mut Option<i64>, LogError> {
+        self.positions.get_mut(partition).ok_or_else(|| LogError::Unavailable {
+            message: format!("{partition} is not assigned to {}", self.membership.member),
+        })
+    }
+}
+
+impl<S: Storage> Consumer for Member<S> {
+    fn poll(&mut self, limit: Limit, wait: Duration) -> Result<Polled, LogError> {
+        let mut waited = wait.is_zero();
+        loop {
+            let shared = self.shared.clone();
+            let mut state = shared.lock();
+            let counts = state.partition_counts();
+            let member = self.membership.member.clone();
+            let (revoked, assigned) = self.group(&mut state)?.settle(&member, &counts);
+            if !revoked.is_empty() || !assigned.is_empty() {
+                shared.announce(&mut state);
+                drop(state);
+                self.positions.retain(|p, _| !revoked.contains(p));
+                self.positions.extend(assigned.iter().map(|p| (p.clone(), None)));
+                return Ok(Polled::Assignment { revoked, assigned });
+            }
+            // One look at all ends, so that what one transaction wrote is seen in all partitions or in none.
+            let mut views = Vec::new();
+            for (partition, position) in &self.positions {
+                let Some(from) = position else { continue };
+                let (id, bounds) = state.partition(partition)?;
+                if *from != bounds.end {
+                    views.push((partition.clone(), id, bounds, *from));
+                }
+            }
+            if views.is_empty() && !waited {
+                waited = true;
+                let seen = state.version;
+                let (state, _) = shared
+                    .changed
+                    .wait_timeout_while(state, wait, |state| state.version == seen)
+                    .unwrap_or_else(PoisonError::into_inner);
+                drop(state);
+                continue;
+            }
+            drop(state);
+            let mut batches = Vec::new();
+            for (partition, id, bounds, from) in views {
+                let batch = read_batch(&shared.storage, &partition, id, bounds, from, limit)?;
+                self.positions.insert(partition, Some(batch.next));
+                batches.push(batch);
+            }
+            return Ok(Polled::Records(batches));
+        }
+    }
+
+    fn resume(&mut self, partition: &TopicPartition, from: i64) -> Result<(), LogError> {
+        *self.position(partition)? = Some(from);
+        Ok(())
+    }
+
+    fn pause(&mut self, partition: &TopicPartition) -> Result<(), LogError> {
+        *self.position(partition)? = None;
+        Ok(())
+    }
+
+    fn committed(&mut self, partition: &TopicPartition) -> Result<Option<Committed>, LogError> {
+        self.shared.lock().committed(&self.membership.group, partition)
+    }
+
+    fn membership(&self) -> Membership {
+        self.membership.clone()
+    }
+}
+
+impl<S: Storage> Drop for Member<S> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if let Some(group) = state.groups.get_mut(&self.membership.group) {
+            group.leave(&self.membership.member, self.membership.epoch);
+        }
+        self.shared.announce(&mut state);
+    }
+}

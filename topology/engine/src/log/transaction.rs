@@ -1,0 +1,111 @@
+//! A transactional producer's handle on the broker.
+
+use super::broker::{Change, PartitionId, Shared, State, Storage, record_bytes};
+use super::group::Membership;
+use super::{Message, OffsetCommit, Producer, Record, TimestampSource, TopicPartition};
+use crate::error::LogError;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Records larger than this are refused, as Kafka's default does.
+const MAX_RECORD_BYTES: usize = 1 << 20;
+
+/// A transactional producer's handle.
+pub(super) struct Transactions<S: Storage> {
+    pub(super) shared: Arc<Shared<S>>,
+    pub(super) id: String,
+    pub(super) epoch: u64,
+    pub(super) open: Option<Vec<Message>>,
+}
+
+impl<S: Storage> Producer for Transactions<S> {
+    fn begin(&mut self) -> Result<(), LogError> {
+        self.open = Some(Vec::new());
+        Ok(())
+    }
+
+    fn send(&mut self, message: Message) -> Result<(), LogError> {
+        let bytes = message.value.as_ref().map_or(0, Vec::len) + message.key.as_ref().map_or(0, Vec::len);
+        if bytes > MAX_RECORD_BYTES {
+            let topic = message.topic.to_string();
+            return Err(LogError::TooLarge { topic, bytes, limit: MAX_RECORD_BYTES });
+        }
+        self.open.as_mut().ok_or(LogError::NoTransaction { call: "send" })?.push(message);
+        Ok(())
+    }
+
+    fn commit(&mut self, offsets: &[OffsetCommit], membership: Option<&Membership>) -> Result<(), LogError> {
+        let messages = self.open.take().ok_or(LogError::NoTransaction { call: "commit" })?;
+        let now = self.shared.clock.now_millis();
+        let shared = self.shared.clone();
+        let mut state = shared.lock();
+        if state.producers.get(&self.id) != Some(&self.epoch) {
+            return Err(LogError::Fenced { transactional_id: self.id.clone() });
+        }
+        if let Some(membership) = membership {
+            check_membership(&state, membership, offsets)?;
+        }
+        let mut change = Change::default();
+        for message in messages {
+            append(&state, &mut change, message, now)?;
+        }
+        // The gap a transaction marker leaves on Kafka: nobody may rely on consecutive offsets.
+        let touched: BTreeSet<PartitionId> = change.records.iter().map(|(id, _)| *id).collect();
+        for topic in change.topics.values_mut().flatten() {
+            for (number, partition) in (0..).zip(&mut topic.partitions) {
+                if touched.contains(&PartitionId { topic: topic.id, partition: number }) {
+                    partition.end += 1;
+                }
+            }
+        }
+        let group = membership.map_or("", |m| m.group.as_str());
+        for commit in offsets {
+            let key = state.offset_key(group, &commit.partition)?;
+            change.offsets.insert(key, Some((commit.offset, commit.metadata.clone())));
+        }
+        shared.apply(&mut state, &change)
+    }
+
+    fn abort(&mut self) -> Result<(), LogError> {
+        self.open = None;
+        Ok(())
+    }
+}
+
+fn check_membership(state: &State, membership: &Membership, offsets: &[OffsetCommit]) -> Result<(), LogError> {
+    let Membership { group, member, epoch } = membership;
+    let found = state.groups.get(group);
+    let now = found.and_then(|g| g.epoch_of(member)).unwrap_or(0);
+    let owns = |commit: &OffsetCommit| found.is_some_and(|g| g.owns(member, &commit.partition));
+    if now != *epoch || !offsets.iter().all(owns) {
+        return Err(LogError::StaleMembership { group: group.clone(), member: member.clone(), had: *epoch, now });
+    }
+    Ok(())
+}
+
+/// Gives a message its offset and timestamp within the change.
+fn append(state: &State, change: &mut Change, message: Message, now: i64) -> Result<(), LogError> {
+    let at = TopicPartition { topic: message.topic.clone(), partition: message.partition };
+    let (id, _) = state.partition(&at)?;
+    if !change.topics.contains_key(&*at.topic) {
+        change.topics.insert(at.topic.to_string(), Some(state.topic(&at.topic)?.clone()));
+    }
+    let topic = change.topics.get_mut(&*at.topic).and_then(Option::as_mut);
+    let topic = topic.ok_or_else(|| LogError::UnknownTopic { topic: at.topic.to_string() })?;
+    let timestamp = match (topic.timestamps, message.timestamp) {
+        (TimestampSource::CreateTime, Some(timestamp)) => timestamp,
+        _ => now,
+    };
+    let partition = &mut topic.partitions[at.partition as usize];
+    let record = Record {
+        offset: partition.end,
+        timestamp,
+        key: message.key.map(Into::into),
+        headers: message.headers,
+        value: message.value.map(Into::into),
+    };
+    partition.end += 1;
+    partition.bytes += record_bytes(&record);
+    change.records.push((id, record));
+    Ok(())
+}
