@@ -1,0 +1,216 @@
+//! Everything that determines what is found, besides the log.
+//!
+//! Invariant: two configurations with the same [`Config::logic_hash`] give the same output for the same log.
+
+use schemas::Band;
+use serde::{Deserialize, Serialize};
+
+/// Version of what the same log and configuration lead to; raised with every change of output.
+pub const SEMANTICS: i32 = 1;
+
+/// Configuration of the detectors.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How much one entity may hold.
+    pub limits: Limits,
+    /// How the scrapes of several instances become one row.
+    pub rows: Rows,
+    /// One series against its own past.
+    pub univariate: Univariate,
+    /// All series of a scope together.
+    pub entity: EntityScore,
+    /// First-seen calls and peers.
+    pub novelty: Novelty,
+    /// Cluster-admin given away.
+    pub cluster_admin_bound: Rule,
+    /// All secrets listed.
+    pub secrets_listed: Rule,
+}
+
+/// Bounds of one entity's state; what is beyond is counted as overflow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Series of one panel (series reported together for one scope), 1–65535.
+    pub series: usize,
+    /// Instances (pods) of one panel, 1–65535.
+    pub instances: usize,
+    /// Panels of one entity, 1–65535; most scopes have one or two.
+    pub panels: usize,
+    /// Audit fingerprints remembered of one principal to recognise duplicates, 1–65535.
+    pub fingerprints: usize,
+}
+
+/// How scrapes become rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rows {
+    /// Milliseconds for which a new instance of a known panel is not judged, 0–3600000.
+    pub warm_up: i64,
+    /// Rows after which an absent instance is forgotten, 1–1000.
+    pub forget_after: u32,
+    /// Usual intervals above which no rate is taken across a gap, 2–1000.
+    pub longest_gap: i64,
+    /// Judge the number of instances as a series of its own.
+    pub count_instances: bool,
+}
+
+/// One series against its own past.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Univariate {
+    /// Run it.
+    pub enabled: bool,
+    /// Lowest band that is told.
+    pub tell_from: Band,
+}
+
+/// All series of a scope together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EntityScore {
+    /// Run it.
+    pub enabled: bool,
+    /// Score from which it is sharp, 1–100.
+    pub sharp: f32,
+    /// Score from which it is novel, 1–100.
+    pub novel: f32,
+    /// Series a scope needs at least, 1–100.
+    pub least_channels: usize,
+}
+
+/// First-seen calls and peers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Novelty {
+    /// Run it.
+    pub enabled: bool,
+    /// Observations from which a subject is judged, 1–1000000.
+    pub mature_count: u64,
+    /// Milliseconds of history from which a subject is judged, whichever comes first.
+    pub mature_age: i64,
+    /// Chance of a new key above which a subject is always new and not judged, 0–1.
+    pub always_new: f64,
+    /// Half-life of what was seen, milliseconds.
+    pub half_life: i64,
+    /// Chance below which a first-seen key is told as unusual, 0–1.
+    pub unusual: f64,
+    /// Chance below which it is sharp, 0–1.
+    pub sharp: f64,
+    /// Chance below which it is novel, 0–1.
+    pub novel: f64,
+    /// Keys remembered of one peer group, 1–1000000.
+    pub group_keys: usize,
+    /// Members counted of one peer group, 1–1000000.
+    pub group_members: usize,
+}
+
+/// An absolute rule on API requests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rule {
+    /// Run it.
+    pub enabled: bool,
+    /// Principals whose routine this is; a `*` at the end stands for any ending.
+    pub allowed: Vec<String>,
+    /// Milliseconds for which the same principal is not told again at the same or a lower band.
+    pub quiet: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { series: 512, instances: 512, panels: 64, fingerprints: 256 }
+    }
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Rows { warm_up: 180_000, forget_after: 10, longest_gap: 5, count_instances: true }
+    }
+}
+
+impl Default for Univariate {
+    fn default() -> Self {
+        Univariate { enabled: true, tell_from: Band::Sharp }
+    }
+}
+
+impl Default for EntityScore {
+    fn default() -> Self {
+        EntityScore { enabled: true, sharp: 4.0, novel: 8.0, least_channels: 3 }
+    }
+}
+
+impl Default for Novelty {
+    fn default() -> Self {
+        Novelty {
+            enabled: true,
+            mature_count: 200,
+            mature_age: 3 * 86_400_000,
+            always_new: 0.05,
+            half_life: 7 * 86_400_000,
+            unusual: 1e-3,
+            sharp: 1e-4,
+            novel: 1e-6,
+            group_keys: 4096,
+            group_members: 1024,
+        }
+    }
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        let allowed = [
+            "system:apiserver",
+            "system:kube-controller-manager",
+            "system:kube-scheduler",
+            "system:node:*",
+            "system:serviceaccount:kube-system:generic-garbage-collector",
+            "system:serviceaccount:kube-system:namespace-controller",
+            "system:serviceaccount:kube-system:resourcequota-controller",
+        ];
+        Rule { enabled: true, allowed: allowed.map(String::from).to_vec(), quiet: 3_600_000 }
+    }
+}
+
+impl Rule {
+    /// True when `principal` does this as a routine.
+    pub fn allows(&self, principal: &str) -> bool {
+        self.allowed.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(beginning) => principal.starts_with(beginning),
+            None => principal == pattern,
+        })
+    }
+}
+
+impl Config {
+    /// A number that changes with anything in here: FNV-1a over the fields in their order.
+    pub fn logic_hash(&self) -> i64 {
+        let text = serde_json::to_vec(self).expect("a struct of numbers and texts always serializes");
+        crate::layout::fnv(&text) as i64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_change_changes_the_hash_and_unknown_fields_are_refused() {
+        let config = Config::default();
+        let mut other = config.clone();
+        other.rows.warm_up += 1;
+        assert_ne!(config.logic_hash(), other.logic_hash());
+        assert_eq!(config.logic_hash(), Config::default().logic_hash());
+        assert!(serde_json::from_str::<Config>(r#"{"univariat":{}}"#).is_err());
+        assert!(serde_json::from_str::<Config>(r#"{"univariate":{"tell_from":"Novel"}}"#).is_ok());
+    }
+
+    #[test]
+    fn a_star_stands_for_any_ending() {
+        let rule = Rule::default();
+        assert!(rule.allows("system:node:worker-1") && rule.allows("system:apiserver"));
+        assert!(!rule.allows("system:apiserver2") && !rule.allows("kubernetes-admin"));
+    }
+}

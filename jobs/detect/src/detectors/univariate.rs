@@ -1,0 +1,284 @@
+//! One series against its own past: levels, noise, hours, shapes and means never seen, and departures from the local noise.
+
+mod bands;
+mod envelope;
+mod pattern;
+mod residual;
+pub mod series;
+mod window;
+
+use super::{Context, Detector, Finding, Kind, Observation, Reads, Row, term};
+use crate::layout::Reading;
+use crate::state::{Reader, put_number};
+use crate::{DetectError, catalogue, score, sentence};
+use envelope::Usual;
+use schemas::{Band, Family};
+use series::{Score, Series, WEIGHTS};
+
+/// The line of this detector in the list of all.
+pub const KIND: Kind = Kind {
+    name: "univariate",
+    family: Family::Saturation,
+    doc: "A number outside everything seen in its context, or far from its local noise.",
+    keys: &["univariate.enabled", "univariate.tell_from"],
+    reads: Reads::Rows,
+    new: || Box::new(Univariate::default()),
+    decode: |from| Ok(Box::new(Univariate::decode(from)?)),
+};
+
+/// The series of one panel, in the order of its layout.
+#[derive(Debug, Default)]
+struct Univariate {
+    series: Vec<Series>,
+}
+
+impl Detector for Univariate {
+    fn observe(&mut self, observation: &Observation<'_>, context: &mut Context<'_>, out: &mut Vec<Finding>) {
+        let Observation::Row(row) = observation else { return };
+        if !context.config.univariate.enabled {
+            return;
+        }
+        let second = context.time.div_euclid(1000);
+        for (index, &value) in row.values.iter().enumerate() {
+            if value.is_nan() {
+                continue;
+            }
+            if index >= self.series.len() {
+                self.series.reserve_exact(index + 1 - self.series.len());
+                self.series.resize_with(index + 1, Series::new);
+            }
+            let score = self.series[index].push(second, value);
+            if score.alert >= bands::UNUSUAL
+                && let Some(band) = told(&score, row.layout.reading(index))
+                && band >= context.config.univariate.tell_from
+            {
+                out.push(explain(index, value, self.series[index].first(), &score, band, row, context));
+            }
+        }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_number(out, self.series.len() as u64);
+        self.series.iter().for_each(|series| series.encode(out));
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.series.capacity() * size_of::<Series>()
+    }
+}
+
+impl Univariate {
+    fn decode(from: &mut Reader<'_>) -> Result<Self, DetectError> {
+        let count = from.count()?;
+        let mut series = Vec::with_capacity(count);
+        for _ in 0..count {
+            series.push(Series::decode(from)?);
+        }
+        Ok(Univariate { series })
+    }
+}
+
+/// The band that is told. A number of instances has no noise: only what was never seen counts.
+fn told(score: &Score, reading: Reading) -> Option<Band> {
+    let raw = if reading == Reading::Instances { score.alert.min(score.novelty) } else { score.alert };
+    bands::of(raw)
+}
+
+const HEADS: [(&str, &str); 6] = [
+    ("novelty P", "after a value like the one before"),
+    ("novelty V", "at this level of noise"),
+    ("novelty H", "at this hour of day"),
+    ("novelty A", "as mean of 12"),
+    ("novelty B", "as mean of 288"),
+    ("novelty S", "in a shape like this"),
+];
+
+fn explain(
+    index: usize,
+    value: f64,
+    first: f64,
+    score: &Score,
+    band: Band,
+    row: &Row<'_>,
+    context: &Context<'_>,
+) -> Finding {
+    let layout = row.layout;
+    let unit = layout.value_unit(index);
+    let contributions: [f32; 6] = std::array::from_fn(|i| WEIGHTS[i] * score.heads[i]);
+    let leading = (0..6).fold(0, |best, i| if contributions[i] > contributions[best] { i } else { best });
+    let novel = score.novelty >= score.alert;
+    let (usual, when) = if !novel {
+        let (mean, noise) = (score.distance.local_mean, 3.0 * score.distance.local_deviation);
+        (Usual { low: mean - noise, high: mean + noise, count: score.age as f32 }, "of late")
+    } else if leading < 3 {
+        (score.usual[leading], HEADS[leading].1)
+    } else {
+        (Usual { low: score.bounds.0, high: score.bounds.1, count: score.age as f32 }, HEADS[leading].1)
+    };
+    let (low, high) = (first + f64::from(usual.low), first + f64::from(usual.high));
+    let label = layout.label(index);
+    let text = format!(
+        "{label} of {} is {}; usual {when}: {} to {} ({} observations over {})",
+        sentence::part(context.entity, context.scope),
+        layout.quantity(index, value),
+        layout.quantity(index, low),
+        layout.quantity(index, high),
+        sentence::thousands(f64::from(score.age)),
+        sentence::span(context.time - row.since),
+    );
+    let mut terms = vec![
+        term("observed", value, &unit),
+        term("usual low", low, &unit),
+        term("usual high", high, &unit),
+        term("range before", f64::from(score.bounds.1 - score.bounds.0), &unit),
+        term("observations in context", f64::from(usual.count), ""),
+        term("observations before", f64::from(score.age), ""),
+    ];
+    terms.extend((0..6).map(|i| term(HEADS[i].0, f64::from(contributions[i]), "")));
+    terms.extend([
+        term("novelty", f64::from(score.novelty), ""),
+        term("distance by hour and of late", f64::from(score.distance.unusual), "sd"),
+        term("distance from local noise", f64::from(score.distance.burst), "sd"),
+        term("score", f64::from(score.alert), ""),
+    ]);
+    Finding {
+        measure: label,
+        family: catalogue::family(layout.measure(index)),
+        band,
+        raw: f64::from(score.alert),
+        p: None,
+        score: score::univariate(f64::from(score.alert)),
+        sentence: text,
+        terms,
+        instances: Vec::new(),
+        onset: score.onset.saturating_mul(1000).clamp(0, context.time),
+        baseline_count: i64::from(score.age),
+        baseline_since: row.since,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(state: &mut u64) -> f64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        (*state >> 40) as f64 / 16_777_216.0
+    }
+
+    /// A day's rhythm with noise, bursts and one gap.
+    fn generated(seed: u64, rows: usize) -> Vec<(i64, f64)> {
+        let mut state = seed;
+        (0..rows)
+            .map(|i| {
+                let second = 60 * i as i64 + if i > rows / 2 { 3600 } else { 0 };
+                let day = libm::sin(second as f64 * std::f64::consts::TAU / 86400.0);
+                let burst = if i % 977 > 970 { 8.0 } else { 0.0 };
+                (second, 10.0 + 3.0 * day + noise(&mut state) + burst)
+            })
+            .collect()
+    }
+
+    fn bits(points: &[(i64, f64)]) -> Vec<u32> {
+        let mut series = Series::new();
+        points.iter().flat_map(|&(t, x)| score_bits(&series.push(t, x))).collect()
+    }
+
+    fn score_bits(score: &Score) -> [u32; 4] {
+        [score.alert, score.state, score.novelty, score.distance.unusual].map(f32::to_bits)
+    }
+
+    #[test]
+    fn scores_are_the_same_bits_on_every_machine() {
+        let mut bytes = Vec::new();
+        for seed in 1..=4 {
+            bits(&generated(seed, 6000)).iter().for_each(|b| bytes.extend_from_slice(&b.to_le_bytes()));
+        }
+        assert_eq!(crate::layout::fnv(&bytes), GOLDEN_DIGEST);
+    }
+
+    #[test]
+    fn truncating_the_future_never_changes_the_past() {
+        let points = generated(5, 4000);
+        let whole = bits(&points);
+        for end in [1, 99, 601, 1700, 3999] {
+            assert_eq!(bits(&points[..end]), whole[..4 * end]);
+        }
+    }
+
+    #[test]
+    fn a_restored_series_continues_bit_for_bit() {
+        let points = generated(6, 3000);
+        let whole = bits(&points);
+        let mut series = Series::new();
+        for (i, &(t, x)) in points.iter().enumerate() {
+            let mut bytes = Vec::new();
+            series.encode(&mut bytes);
+            let mut reader = Reader::new(&bytes);
+            series = Series::decode(&mut reader).unwrap();
+            assert!(reader.is_empty());
+            assert_eq!(score_bits(&series.push(t, x)), whole[4 * i..4 * i + 4], "after {i} points");
+        }
+    }
+
+    #[test]
+    fn stored_bytes_that_were_cut_or_changed_never_panic() {
+        let mut series = Series::new();
+        generated(7, 2000).iter().for_each(|&(t, x)| drop(series.push(t, x)));
+        let mut bytes = Vec::new();
+        series.encode(&mut bytes);
+        for end in 0..bytes.len() {
+            assert!(Series::decode(&mut Reader::new(&bytes[..end])).is_err());
+        }
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x55;
+            if let Ok(mut series) = Series::decode(&mut Reader::new(&changed)) {
+                series.push(1_000_000, 3.0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_power_of_two_in_scale_or_an_offset_without_rounding_changes_nothing() {
+        let points: Vec<(i64, f64)> = generated(8, 4000).iter().map(|&(t, x)| (t, (x * 64.0).floor() / 64.0)).collect();
+        let novelty = |map: &dyn Fn(f64) -> f64| -> Vec<f32> {
+            let mut series = Series::new();
+            points.iter().map(|&(t, x)| series.push(t, map(x)).novelty).collect()
+        };
+        let plain = novelty(&|x| x);
+        assert_eq!(plain, novelty(&|x| x + 4096.0));
+        let scaled = novelty(&|x| x * 1024.0);
+        assert!(plain.iter().zip(&scaled).all(|(a, b)| (a - b).abs() < 1e-5));
+    }
+
+    #[test]
+    fn a_constant_and_one_ulp_of_jitter_never_alarm() {
+        let mut state = 9;
+        let (mut constant, mut jitter) = (Series::new(), Series::new());
+        for i in 0..20_000 {
+            assert_eq!(constant.push(300 * i, 7.25).alert, 0.0);
+            let ulp = if noise(&mut state) < 0.5 { f64::EPSILON } else { 0.0 };
+            assert!(jitter.push(300 * i, 1.0 + ulp).alert < bands::SHARP);
+        }
+    }
+
+    #[test]
+    fn a_week_of_ten_second_points_packs_below_three_kilobytes() {
+        assert!(size_of::<Series>() <= 2560, "{}", size_of::<Series>());
+        let mut state = 11;
+        let mut series = Series::new();
+        for i in 0..8640 {
+            let day = libm::sin(f64::from(i) * std::f64::consts::TAU / 8640.0);
+            series.push(i64::from(i) * 10, 10.0 + 3.0 * day + noise(&mut state));
+        }
+        let mut bytes = Vec::new();
+        series.encode(&mut bytes);
+        assert!(bytes.len() <= 3072, "{}", bytes.len());
+    }
+
+    /// Raised only together with `SEMANTICS`.
+    const GOLDEN_DIGEST: u64 = 0;
+}
