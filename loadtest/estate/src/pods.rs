@@ -185,15 +185,12 @@ impl Population {
         for (index, left) in &mut running {
             // One pod a step, the oldest first; an autoscaler may have taken pods away meanwhile.
             let total = self.pods[*index].len();
-            if *left == 0 || *left > total {
-                *left = (*left).min(total);
-            }
-            if let Some(position) = total.checked_sub(*left) {
-                if position < total {
-                    changes.push(self.replace(*index, &roster[*index], position, now, ChangeKind::Deleted, 0));
-                    let created = self.pods[*index][position].change(now + 1_000, ChangeKind::Created);
-                    changes.push(created);
-                }
+            *left = (*left).min(total);
+            let position = total - *left;
+            if position < total {
+                changes.push(self.replace(*index, &roster[*index], position, now, ChangeKind::Deleted, 0));
+                let created = self.pods[*index][position].change(now + 1_000, ChangeKind::Created);
+                changes.push(created);
             }
             *left = left.saturating_sub(1);
         }
