@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_the_increase_a_second() {
-        let (rates, _) = run(&[(100.0, 10_000, 1), (110.0, 20_000, 1), (110.0, 30_000, 1)]);
+        let (rates, _) = run(&[(100.0, 110_000, 1), (110.0, 120_000, 1), (110.0, 130_000, 1)]);
         assert!(rates[0].is_nan());
         assert_eq!(rates[1..], [1.0, 0.0]);
     }
