@@ -98,7 +98,7 @@ pub fn list() -> &'static [Published] {
 pub(crate) fn current(name: SchemaName) -> &'static Published {
     static CURRENT: OnceLock<Vec<&'static Published>> = OnceLock::new();
     let current = CURRENT.get_or_init(|| {
-        let newest = |name| list().iter().filter(|p| p.name == name).next_back();
+        let newest = |name| list().iter().rfind(|p| p.name == name);
         SchemaName::ALL
             .iter()
             .map(|&name| newest(name).expect("every schema has a published version, a test reads each"))

@@ -20,6 +20,7 @@ pub mod registry;
 pub mod result;
 pub mod signal;
 mod text;
+mod tick;
 
 pub use anomaly::{
     Anomaly, AnomalyBody, AnomalyRecord, Band, Family, Handover, Logic, Resync, TaskName, TaskTick, Term,

@@ -3,6 +3,7 @@
 //! One signal carries everything one source record said about one entity at one time: a whole scrape, not one number.
 //! All times are milliseconds since the Unix epoch, UTC; 0 where unknown.
 
+pub use crate::tick::{Tick, TickPosition};
 use crate::{Confidence, Entity, OffsetRange, Text};
 use serde::{Deserialize, Serialize};
 
@@ -383,26 +384,4 @@ pub struct LogAgg<'a> {
     /// Container name; empty where unknown.
     #[serde(borrow)]
     pub scope: Text<'a>,
-}
-
-/// How far the raw topics have been read by one ingest lane.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Tick<'a> {
-    /// One entry for each raw partition the lane reads.
-    #[serde(borrow)]
-    pub positions: Vec<TickPosition<'a>>,
-}
-
-/// How far one raw partition has been read.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct TickPosition<'a> {
-    /// Raw topic.
-    #[serde(borrow)]
-    pub topic: Text<'a>,
-    /// Its partition.
-    pub partition: i32,
-    /// Everything before this time has been read.
-    pub up_to: i64,
-    /// True when the partition is no longer read and stops counting.
-    pub retired: bool,
 }

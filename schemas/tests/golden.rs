@@ -125,10 +125,9 @@ impl<'a> Filler<'a> {
         match schema {
             Value::Array(parts) => parts.iter().for_each(|part| self.learn(part)),
             Value::Object(parts) => {
-                if let (Some(name), true) = (schema["name"].as_str(), schema["type"].is_string()) {
-                    if parts.contains_key("fields") || parts.contains_key("symbols") {
-                        self.named.insert(name, schema);
-                    }
+                let is_definition = parts.contains_key("fields") || parts.contains_key("symbols");
+                if let Some(name) = schema["name"].as_str().filter(|_| is_definition) {
+                    self.named.insert(name, schema);
                 }
                 parts.values().for_each(|part| self.learn(part));
             }
