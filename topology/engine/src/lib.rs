@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod clock;
 pub mod error;
 pub mod fault;
+pub mod http;
 pub mod job;
 pub mod lane;
 pub mod log;
