@@ -52,18 +52,14 @@ fn open(text: &str, markers: &[&str], limits: &Limits, depth: usize, found: &mut
         Err(error) => error,
     };
     // Not one value, so perhaps one a line.
-    let mut good = 0;
     let before = found.len();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         match serde_json::from_str::<&RawValue>(line) {
-            Ok(raw) => {
-                good += 1;
-                open_value(raw.get(), markers, limits, depth, found)?;
-            }
+            Ok(raw) => open_value(raw.get(), markers, limits, depth, found)?,
             Err(_) => found.push(None),
         }
     }
-    if good == 0 {
+    if found.iter().skip(before).all(Option::is_none) {
         found.truncate(before);
         return Err(Reject::json("the record", &error));
     }
