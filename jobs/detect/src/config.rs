@@ -64,6 +64,9 @@ pub struct Univariate {
     pub enabled: bool,
     /// Lowest band that is told.
     pub tell_from: Band,
+    /// Relative change, 0–1, below which a departure is unusual at most, however rare: a tenth of a percent more memory
+    /// than ever before is worth nobody's time. Scores do not depend on it.
+    pub least_change: f64,
 }
 
 /// All series of a scope together.
@@ -132,7 +135,7 @@ impl Default for Rows {
 
 impl Default for Univariate {
     fn default() -> Self {
-        Univariate { enabled: true, tell_from: Band::Sharp }
+        Univariate { enabled: true, tell_from: Band::Sharp, least_change: 0.05 }
     }
 }
 

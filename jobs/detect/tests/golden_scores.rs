@@ -53,7 +53,9 @@ fn smd_scores_as_designed() {
         let results = data::in_parallel(&machines, |machine| {
             let mut channels = Channels::default();
             if warmed {
-                machine.train.iter().for_each(|row| drop(channels.push(row)));
+                for row in &machine.train {
+                    channels.push(row);
+                }
             }
             let mut scores = Vec::new();
             let mut hits = Vec::new();

@@ -20,7 +20,7 @@ pub const KIND: Kind = Kind {
     name: "univariate",
     family: Family::Saturation,
     doc: "A number outside everything seen in its context, or far from its local noise.",
-    keys: &["univariate.enabled", "univariate.tell_from"],
+    keys: &["univariate.enabled", "univariate.tell_from", "univariate.least_change"],
     reads: Reads::Rows,
     new: || Box::new(Univariate::default()),
     decode: |from| Ok(Box::new(Univariate::decode(from)?)),
@@ -48,11 +48,16 @@ impl Detector for Univariate {
                 self.series.resize_with(index + 1, Series::new);
             }
             let score = self.series[index].push(second, value);
-            if score.alert >= bands::UNUSUAL
-                && let Some(band) = told(&score, row.layout.reading(index))
-                && band >= context.config.univariate.tell_from
-            {
-                out.push(explain(index, value, self.series[index].first(), &score, band, row, context));
+            if score.alert < bands::UNUSUAL {
+                continue;
+            }
+            let Some(band) = band(&score, row.layout.reading(index)) else { continue };
+            let config = &context.config.univariate;
+            let expected = Expected::new(&score, self.series[index].first());
+            let small = !expected.shape && expected.change(value) < config.least_change;
+            let band = if small { Band::Unusual } else { band };
+            if band >= config.tell_from {
+                out.push(explain(index, value, &expected, &score, band, row, context));
             }
         }
     }
@@ -78,8 +83,8 @@ impl Univariate {
     }
 }
 
-/// The band that is told. A number of instances has no noise: only what was never seen counts.
-fn told(score: &Score, reading: Reading) -> Option<Band> {
+/// The band of the score. A number of instances has no noise: only what was never seen counts.
+fn band(score: &Score, reading: Reading) -> Option<Band> {
     let raw = if reading == Reading::Instances { score.alert.min(score.novelty) } else { score.alert };
     bands::of(raw)
 }
@@ -93,10 +98,59 @@ const HEADS: [(&str, &str); 6] = [
     ("novelty S", "in a shape like this"),
 ];
 
+/// What was usual where the score comes from, in the series' own values.
+struct Expected {
+    low: f64,
+    high: f64,
+    count: f32,
+    /// When it is usual.
+    when: &'static str,
+    /// True where the bounds say nothing: a shape lies inside them.
+    shape: bool,
+}
+
+impl Expected {
+    fn new(score: &Score, first: f64) -> Self {
+        let leading = leading_head(score);
+        let age = score.age as f32;
+        let all = Usual { low: score.bounds.0, high: score.bounds.1, count: age };
+        let (usual, when, shape) = if score.novelty < score.alert {
+            let (mean, noise) = (score.distance.local_mean, 3.0 * score.distance.local_deviation);
+            (Usual { low: mean - noise, high: mean + noise, count: age }, "of late", false)
+        } else if leading < 3 {
+            (score.usual[leading], HEADS[leading].1, false)
+        } else {
+            // Means and shapes have bounds of their own; the series' are what a person can compare with.
+            (all, HEADS[leading].1, true)
+        };
+        Expected {
+            low: first + f64::from(usual.low),
+            high: first + f64::from(usual.high),
+            count: usual.count,
+            when,
+            shape,
+        }
+    }
+
+    /// How far the value lies outside, relative to the larger of value and bound.
+    fn change(&self, value: f64) -> f64 {
+        let (outside, bound) =
+            if value > self.high { (value - self.high, self.high) } else { (self.low - value, self.low) };
+        let size = value.abs().max(bound.abs());
+        if outside > 0.0 && size > 0.0 { outside / size } else { 0.0 }
+    }
+}
+
+/// The head that adds most to the novelty.
+fn leading_head(score: &Score) -> usize {
+    let contribution = |head: usize| WEIGHTS[head] * score.heads[head];
+    (0..6).fold(0, |best, head| if contribution(head) > contribution(best) { head } else { best })
+}
+
 fn explain(
     index: usize,
     value: f64,
-    first: f64,
+    expected: &Expected,
     score: &Score,
     band: Band,
     row: &Row<'_>,
@@ -104,18 +158,7 @@ fn explain(
 ) -> Finding {
     let layout = row.layout;
     let unit = layout.value_unit(index);
-    let contributions: [f32; 6] = std::array::from_fn(|i| WEIGHTS[i] * score.heads[i]);
-    let leading = (0..6).fold(0, |best, i| if contributions[i] > contributions[best] { i } else { best });
-    let novel = score.novelty >= score.alert;
-    let (usual, when) = if !novel {
-        let (mean, noise) = (score.distance.local_mean, 3.0 * score.distance.local_deviation);
-        (Usual { low: mean - noise, high: mean + noise, count: score.age as f32 }, "of late")
-    } else if leading < 3 {
-        (score.usual[leading], HEADS[leading].1)
-    } else {
-        (Usual { low: score.bounds.0, high: score.bounds.1, count: score.age as f32 }, HEADS[leading].1)
-    };
-    let (low, high) = (first + f64::from(usual.low), first + f64::from(usual.high));
+    let Expected { low, high, count, when, .. } = *expected;
     let label = layout.label(index);
     let text = format!(
         "{label} of {} is {}; usual {when}: {} to {} ({} observations over {})",
@@ -131,10 +174,11 @@ fn explain(
         term("usual low", low, &unit),
         term("usual high", high, &unit),
         term("range before", f64::from(score.bounds.1 - score.bounds.0), &unit),
-        term("observations in context", f64::from(usual.count), ""),
+        term("observations in context", f64::from(count), ""),
+        term("relative change", expected.change(value), ""),
         term("observations before", f64::from(score.age), ""),
     ];
-    terms.extend((0..6).map(|i| term(HEADS[i].0, f64::from(contributions[i]), "")));
+    terms.extend((0..6).map(|i| term(HEADS[i].0, f64::from(WEIGHTS[i] * score.heads[i]), "")));
     terms.extend([
         term("novelty", f64::from(score.novelty), ""),
         term("distance by hour and of late", f64::from(score.distance.unusual), "sd"),
@@ -226,7 +270,9 @@ mod tests {
     #[test]
     fn stored_bytes_that_were_cut_or_changed_never_panic() {
         let mut series = Series::new();
-        generated(7, 2000).iter().for_each(|&(t, x)| drop(series.push(t, x)));
+        for (t, x) in generated(7, 2000) {
+            series.push(t, x);
+        }
         let mut bytes = Vec::new();
         series.encode(&mut bytes);
         for end in 0..bytes.len() {
