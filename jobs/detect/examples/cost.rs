@@ -10,6 +10,7 @@ use std::time::Instant;
 
 fn main() {
     let rows = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(60);
+    measure(10, 100, 60 * rows);
     measure(1_000, 100, rows);
     measure(10_000, 10, rows);
 }
