@@ -19,11 +19,7 @@ pub fn domain(name: &str) -> Option<String> {
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     let last = labels.last()?;
-    if labels.len() < 2
-        || name.len() > 253
-        || !labels.iter().all(|label| valid(&label))
-        || name.parse::<IpAddr>().is_ok()
-    {
+    if labels.len() < 2 || name.len() > 253 || !labels.iter().all(valid) || name.parse::<IpAddr>().is_ok() {
         return None;
     }
     let second = labels.get(labels.len() - 2)?;

@@ -91,20 +91,21 @@ pub fn from_pod_name(pod: &str, node: &str) -> Option<Workload> {
     let found = |kind, base: &str, confidence| {
         Some(Workload { kind, name: base.to_owned(), confidence: for_length(confidence, pod) })
     };
-    if let Some(base) = pod.strip_suffix(node).and_then(|rest| rest.strip_suffix('-')) {
-        if !node.is_empty() && !base.is_empty() {
-            return found("Pod", base, Confidence::High);
-        }
+    if let Some(base) = pod.strip_suffix(node).and_then(|rest| rest.strip_suffix('-'))
+        && !node.is_empty()
+        && !base.is_empty()
+    {
+        return found("Pod", base, Confidence::High);
     }
     if let Some((rest, last)) = split_last(pod) {
-        if is_random_suffix(last) {
-            if let Some((base, middle)) = split_last(rest) {
-                if is_template_hash(middle) {
-                    return found("Deployment", base, Confidence::High);
-                }
-                if is_minute_stamp(middle) {
-                    return found("CronJob", base, Confidence::High);
-                }
+        if is_random_suffix(last)
+            && let Some((base, middle)) = split_last(rest)
+        {
+            if is_template_hash(middle) {
+                return found("Deployment", base, Confidence::High);
+            }
+            if is_minute_stamp(middle) {
+                return found("CronJob", base, Confidence::High);
             }
         }
         if is_ordinal(last) {

@@ -42,10 +42,10 @@ pub enum Merge {
 
 /// The entry of a wire name; `resource` is the quota metric's old attribute of that name, or empty.
 pub fn lookup<'a>(name: &'a str, resource: &'a str) -> Known<'a> {
-    if let Some((prefix, base)) = scoped(name) {
-        if let Some(known) = of_scope(prefix, base, name) {
-            return known;
-        }
+    if let Some((prefix, base)) = scoped(name)
+        && let Some(known) = of_scope(prefix, base, name)
+    {
+        return known;
     }
     if let Some(known) = renamed(name, resource) {
         return known;
@@ -346,7 +346,7 @@ mod tests {
             assert_eq!(canonical(wire), (measure.to_owned(), unit, true), "{wire}");
             let known = lookup(measure, "");
             assert!(!known.old && known.measure == measure, "{measure} is the new spelling");
-            if known.unit != "" {
+            if !known.unit.is_empty() {
                 assert_eq!(known.unit, unit, "{measure}: both spellings have one unit");
             }
         }

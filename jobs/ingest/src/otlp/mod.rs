@@ -314,15 +314,15 @@ impl Reader<'_, '_> {
             let name = catalogue::attribute(&attribute.key);
             // The network metrics of a host call their interface a device.
             let name = if name == "device" && known.attributes.contains(&"interface") { "interface" } else { name };
-            if known.attributes.contains(&name) {
-                if let Some(value) = value_text(attribute) {
-                    if kept.iter().all(|(other, _)| *other != name) {
-                        let (value, class) = if name == "interface" { interface_class(value) } else { (value, false) };
-                        collapsed |= class;
-                        kept.push((name, value));
-                    }
-                    continue;
+            if known.attributes.contains(&name)
+                && let Some(value) = value_text(attribute)
+            {
+                if kept.iter().all(|(other, _)| *other != name) {
+                    let (value, class) = if name == "interface" { interface_class(value) } else { (value, false) };
+                    collapsed |= class;
+                    kept.push((name, value));
                 }
+                continue;
             }
             collapsed |= !consumed.contains(&attribute.key.as_str());
         }
