@@ -97,9 +97,9 @@ pub fn choose(raw: &Raw<'_>, value: &[u8], context: &Context<'_>) -> Result<&'st
         (Some("application/x-protobuf" | "application/protobuf"), _) => Ok(&otlp_metrics_proto::Proto),
         (Some("application/json" | "application/x-ndjson"), _) => by_markers(value, context),
         (_, Some(b'{' | b'[' | b'"')) => by_markers(value, context),
-        // A line feed before JSON is the same byte as OTLP's first field, so the byte after it decides: in OTLP it is
-        // the low part of a length, and a JSON record that short would still have to parse.
-        (_, Some(b'\n')) => by_markers(value, context).or(Ok(&otlp_metrics_proto::Proto)),
+        // A line feed before JSON is the same byte as OTLP's first field.
+        (_, Some(b'\n')) if is_json_throughout(value, context) => by_markers(value, context),
+        (_, Some(b'\n')) => Ok(&otlp_metrics_proto::Proto),
         (_, Some(0)) => Err(Reject::unsupported("the record has registry framing; allowed are OTLP and JSON")),
         (_, None) => Err(Reject::decode("the record is empty; allowed are OTLP and JSON")),
         _ => Err(Reject::decode("the first byte is neither of OTLP nor of JSON; allowed are OTLP and JSON")),
@@ -108,6 +108,12 @@ pub fn choose(raw: &Raw<'_>, value: &[u8], context: &Context<'_>) -> Result<&'st
 
 fn media_type(header: &str) -> &str {
     header.split(';').next().unwrap_or_default().trim()
+}
+
+/// Whether every part is JSON: a text inside a protobuf message must not pass for an event of its own.
+fn is_json_throughout(value: &[u8], context: &Context<'_>) -> bool {
+    let begins = value.trim_ascii_start().first().is_some_and(|byte| matches!(byte, b'{' | b'[' | b'"'));
+    begins && envelope::documents(value, &[], &context.config.limits).is_ok_and(|all| all.iter().all(Option::is_some))
 }
 
 fn by_markers(value: &[u8], context: &Context<'_>) -> Result<&'static dyn Source, Reject> {
@@ -158,6 +164,7 @@ mod tests {
             ("\n{\"flow\":{}}", Ok("hubble")),
             ("{\"resourceLogs\":[]}", Err(Reason::Unsupported)),
             ("\n\u{2}x", Ok("otlp_metrics_proto")),
+            ("\n{x\n{\"auditID\":\"forged\"}", Ok("otlp_metrics_proto")),
             ("\0\0\0\0\u{1}", Err(Reason::Unsupported)),
             ("", Err(Reason::Decode)),
             ("<xml/>", Err(Reason::Decode)),
