@@ -82,8 +82,14 @@ pub enum LogError {
         /// How many there are.
         partitions: u32,
     },
-    /// The record was removed by retention before it was read.
-    #[error("{topic}/{partition}: offset {offset} is gone, the log starts at {start}")]
+    /// The topic is there already.
+    #[error("topic {topic} exists; change its retention with `bellbuoy topics apply`, or delete it first")]
+    TopicExists {
+        /// The topic to be created.
+        topic: String,
+    },
+    /// The offset was removed by retention before it was read, or was never written.
+    #[error("{topic}/{partition}: offset {offset} is not in the log, which starts at {start}")]
     OutOfRange {
         /// Topic.
         topic: String,
@@ -123,6 +129,22 @@ pub enum LogError {
     TooLarge {
         /// Topic.
         topic: String,
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A compacted topic keeps the last record of each key, so each record needs one.
+    #[error("a record for the compacted topic {topic} has no key")]
+    KeyMissing {
+        /// Topic.
+        topic: String,
+    },
+    /// The register beside a committed offset is larger than the log takes.
+    #[error("metadata of {bytes} bytes for {partition} is over the limit of {limit}")]
+    MetadataTooLarge {
+        /// Partition whose offset was to be committed.
+        partition: String,
         /// Its size.
         bytes: usize,
         /// The limit.

@@ -93,7 +93,7 @@ impl CheckpointStore {
     pub fn write(&self, marker: &Marker, snapshot: Box<dyn Snapshot>) -> Result<String, CheckpointError> {
         let name = name_of(marker);
         let bytes = snapshot::encode(marker, snapshot).map_err(|message| self.fail(message))?;
-        let location = self.prefix.clone().join(name.as_str());
+        let location = self.location(&name);
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         let put = self.store.put_opts(&location, PutPayload::from(bytes), options);
         match self.runtime.block_on(put) {
@@ -168,10 +168,15 @@ impl CheckpointStore {
         mine.retain(|info| info.name.rsplit_once('/').is_some_and(|(f, _)| f == folder));
         let excess = mine.len().saturating_sub(keep);
         for info in &mine[..excess] {
-            let location = self.prefix.clone().join(info.name.as_str());
+            let location = self.location(&info.name);
             self.runtime.block_on(self.store.delete(&location)).map_err(|e| self.fail(e))?;
         }
         Ok(excess)
+    }
+
+    /// Where an object is; each part of its name is a part of the path, so that none of its slashes is escaped.
+    fn location(&self, name: &str) -> ObjectPath {
+        name.split('/').fold(self.prefix.clone(), ObjectPath::join)
     }
 
     fn marker(&self, name: &str) -> Result<Marker, CheckpointError> {
@@ -183,7 +188,7 @@ impl CheckpointStore {
     }
 
     fn fetch(&self, name: &str, head: Option<u64>) -> Result<bytes::Bytes, CheckpointError> {
-        let location = self.prefix.clone().join(name);
+        let location = self.location(name);
         self.runtime
             .block_on(async {
                 match head {

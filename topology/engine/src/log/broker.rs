@@ -161,7 +161,8 @@ impl State {
     }
 
     pub(super) fn offset_key(&self, group: &str, at: &TopicPartition) -> Result<OffsetKey, LogError> {
-        Ok((group.to_owned(), self.topic(&at.topic)?.id, at.partition))
+        let (id, _) = self.partition(at)?;
+        Ok((group.to_owned(), id.topic, id.partition))
     }
 
     pub(super) fn committed(&self, group: &str, at: &TopicPartition) -> Result<Option<Committed>, LogError> {
@@ -223,9 +224,12 @@ impl<S: Storage> Log for Broker<S> {
 
     fn create_topic(&self, spec: &TopicSpec) -> Result<(), LogError> {
         let mut state = self.shared.lock();
-        if state.image.topics.contains_key(&spec.name) || spec.partitions == 0 {
-            let message = if spec.partitions == 0 { "a topic needs at least one partition" } else { "it exists" };
-            return Err(LogError::Storage { place: format!("topic {}", spec.name), message: message.to_owned() });
+        if state.image.topics.contains_key(&spec.name) {
+            return Err(LogError::TopicExists { topic: spec.name.clone() });
+        }
+        if spec.partitions == 0 {
+            let message = "a topic needs at least one partition".to_owned();
+            return Err(LogError::Storage { place: format!("topic {}", spec.name), message });
         }
         let id = state.image.last_topic_id + 1;
         let topic = Topic {
@@ -272,14 +276,14 @@ impl<S: Storage> Log for Broker<S> {
 
     fn read(&self, partition: &TopicPartition, from: i64, limit: Limit) -> Result<Batch, LogError> {
         let (id, bounds) = self.shared.lock().partition(partition)?;
-        read_batch(&self.shared.storage, partition, id, bounds, from, limit)
+        read_batch(&self.shared, partition, id, bounds, from, limit)
     }
 
     fn offset_at(&self, partition: &TopicPartition, time: i64) -> Result<i64, LogError> {
         let (id, bounds) = self.shared.lock().partition(partition)?;
         let mut from = bounds.start;
         while from < bounds.end {
-            let batch = read_batch(&self.shared.storage, partition, id, bounds, from, SCAN)?;
+            let batch = read_batch(&self.shared, partition, id, bounds, from, SCAN)?;
             if let Some(record) = batch.records.iter().find(|r| r.timestamp >= time) {
                 return Ok(record.offset);
             }
@@ -307,7 +311,7 @@ impl<S: Storage> Log for Broker<S> {
             for partition in 0..topic.partitions.len() as u32 {
                 deleted += match topic.cleanup {
                     CleanupPolicy::Delete => self.expire(&name, &topic, partition, now)?,
-                    CleanupPolicy::Compact => self.compact(&topic, partition)?,
+                    CleanupPolicy::Compact => self.compact(&name, &topic, partition)?,
                 };
             }
         }
@@ -321,23 +325,33 @@ pub(super) fn record_bytes(record: &Record) -> u64 {
     (record.key.as_ref().map_or(0, |k| k.len()) + record.value.as_ref().map_or(0, |v| v.len()) + headers + 20) as u64
 }
 
+/// Reads from a view of a partition; retention that has overtaken the reader is an error, not a silent gap.
 pub(super) fn read_batch<S: Storage>(
-    storage: &S,
+    shared: &Shared<S>,
     partition: &TopicPartition,
     id: PartitionId,
     bounds: Partition,
     from: i64,
     limit: Limit,
 ) -> Result<Batch, LogError> {
+    let out_of_range = |start| LogError::OutOfRange {
+        topic: partition.topic.to_string(),
+        partition: partition.partition,
+        offset: from,
+        start,
+    };
     if from < bounds.start || from > bounds.end {
-        return Err(LogError::OutOfRange {
-            topic: partition.topic.to_string(),
-            partition: partition.partition,
-            offset: from,
-            start: bounds.start,
-        });
+        return Err(out_of_range(bounds.start));
     }
-    let records = storage.read(id, from, bounds.end, limit)?;
+    let records = shared.storage.read(id, from, bounds.end, limit)?;
+    // The view was taken before the records were read; what has been deleted since may be missing from them.
+    let (id_now, now) = shared.lock().partition(partition)?;
+    if id_now != id {
+        return Err(LogError::UnknownTopic { topic: partition.topic.to_string() });
+    }
+    if from < now.start {
+        return Err(out_of_range(now.start));
+    }
     let bytes: usize = records.iter().map(|r| r.value.as_ref().map_or(0, |v| v.len())).sum();
     let full = records.len() >= limit.records || bytes >= limit.bytes;
     let next = match records.last() {

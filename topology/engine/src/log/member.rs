@@ -74,11 +74,13 @@ impl<S: Storage> Consumer for Member<S> {
                 continue;
             }
             drop(state);
-            let mut batches = Vec::new();
-            for (partition, id, bounds, from) in views {
-                let batch = read_batch(&shared.storage, &partition, id, bounds, from, limit)?;
-                self.positions.insert(partition, Some(batch.next));
-                batches.push(batch);
+            let batches: Vec<_> = views
+                .into_iter()
+                .map(|(partition, id, bounds, from)| read_batch(&shared, &partition, id, bounds, from, limit))
+                .collect::<Result<_, _>>()?;
+            // Only now: a poll that fails for one partition must not pass over what was read of another.
+            for batch in &batches {
+                self.positions.insert(batch.partition.clone(), Some(batch.next));
             }
             return Ok(Polled::Records(batches));
         }

@@ -36,7 +36,10 @@ impl Storage for Disk {
             stored.records.insert((*partition, record.offset), record.clone());
         }
         for &(partition, from, to) in &change.deleted {
-            stored.records.retain(|(p, offset), _| *p != partition || *offset < from || *offset >= to);
+            let within: Vec<_> = stored.records.range((partition, from)..(partition, to)).map(|(at, _)| *at).collect();
+            for at in within {
+                stored.records.remove(&at);
+            }
         }
         stored.image.apply(change);
         Ok(())

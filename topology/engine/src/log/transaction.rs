@@ -2,13 +2,16 @@
 
 use super::broker::{Change, PartitionId, Shared, State, Storage, record_bytes};
 use super::group::Membership;
-use super::{Message, OffsetCommit, Producer, Record, TimestampSource, TopicPartition};
+use super::{CleanupPolicy, Message, OffsetCommit, Producer, Record, TimestampSource, TopicPartition};
 use crate::error::LogError;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Records larger than this are refused, as Kafka's default does.
 const MAX_RECORD_BYTES: usize = 1 << 20;
+
+/// Registers larger than this are refused, as Kafka's default does.
+const MAX_METADATA_BYTES: usize = 4096;
 
 /// A transactional producer's handle.
 pub(super) struct Transactions<S: Storage> {
@@ -25,7 +28,8 @@ impl<S: Storage> Producer for Transactions<S> {
     }
 
     fn send(&mut self, message: Message) -> Result<(), LogError> {
-        let bytes = message.value.as_ref().map_or(0, Vec::len) + message.key.as_ref().map_or(0, Vec::len);
+        let headers: usize = message.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let bytes = message.value.as_ref().map_or(0, Vec::len) + message.key.as_ref().map_or(0, Vec::len) + headers;
         if bytes > MAX_RECORD_BYTES {
             let topic = message.topic.to_string();
             return Err(LogError::TooLarge { topic, bytes, limit: MAX_RECORD_BYTES });
@@ -36,9 +40,10 @@ impl<S: Storage> Producer for Transactions<S> {
 
     fn commit(&mut self, offsets: &[OffsetCommit], membership: Option<&Membership>) -> Result<(), LogError> {
         let messages = self.open.take().ok_or(LogError::NoTransaction { call: "commit" })?;
-        let now = self.shared.clock.now_millis();
         let shared = self.shared.clone();
         let mut state = shared.lock();
+        // Asked under the lock, so that append times ascend as offsets do.
+        let now = self.shared.clock.now_millis();
         if state.producers.get(&self.id) != Some(&self.epoch) {
             return Err(LogError::Fenced { transactional_id: self.id.clone() });
         }
@@ -60,6 +65,10 @@ impl<S: Storage> Producer for Transactions<S> {
         }
         let group = membership.map_or("", |m| m.group.as_str());
         for commit in offsets {
+            let (bytes, limit) = (commit.metadata.len(), MAX_METADATA_BYTES);
+            if bytes > limit {
+                return Err(LogError::MetadataTooLarge { partition: commit.partition.to_string(), bytes, limit });
+            }
             let key = state.offset_key(group, &commit.partition)?;
             change.offsets.insert(key, Some((commit.offset, commit.metadata.clone())));
         }
@@ -92,6 +101,9 @@ fn append(state: &State, change: &mut Change, message: Message, now: i64) -> Res
     }
     let topic = change.topics.get_mut(&*at.topic).and_then(Option::as_mut);
     let topic = topic.ok_or_else(|| LogError::UnknownTopic { topic: at.topic.to_string() })?;
+    if topic.cleanup == CleanupPolicy::Compact && message.key.is_none() {
+        return Err(LogError::KeyMissing { topic: at.topic.to_string() });
+    }
     let timestamp = match (topic.timestamps, message.timestamp) {
         (TimestampSource::CreateTime, Some(timestamp)) => timestamp,
         _ => now,

@@ -79,6 +79,8 @@ impl StateStore for MemoryStore {
         next: &mut dyn FnMut() -> Option<(Vec<u8>, Vec<u8>)>,
         marker: &Marker,
     ) -> Result<(), StateError> {
+        // First, so that an interruption leaves an empty store.
+        self.clear()?;
         let entries = std::iter::from_fn(next).collect();
         self.with(|s| *s = Stored { entries, marker: Some(marker.clone()) });
         Ok(())

@@ -99,8 +99,14 @@ impl RocksStore {
     fn delete_all(&self) -> Result<(), StateError> {
         // The marker goes first: entries without a marker are nothing.
         self.db.delete_cf(self.family(META), MARKER).map_err(|e| self.fail(e))?;
-        let end = [0xff; 64];
-        self.db.delete_range_cf(self.family(ENTRIES), &[][..], &end[..]).map_err(|e| self.fail(e))
+        let entries = self.family(ENTRIES);
+        let Some(last) = self.db.iterator_cf(entries, IteratorMode::End).next() else { return Ok(()) };
+        let (last, _) = last.map_err(|e| self.fail(e))?;
+        // The range excludes its end, and no key is certain to be beyond all others.
+        let mut batch = WriteBatch::default();
+        batch.delete_range_cf(entries, &[][..], &last[..]);
+        batch.delete_cf(entries, &last);
+        self.db.write(batch).map_err(|e| self.fail(e))
     }
 
     fn put_marker(&self, batch: &mut WriteBatch, marker: &Marker) -> Result<(), StateError> {

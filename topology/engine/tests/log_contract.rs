@@ -1,0 +1,86 @@
+//! The contract of a log, held by both adapters that run inside the process.
+
+use engine::clock::{ManualClock, SystemClock, WallClock};
+use engine::error::LogError;
+use engine::log::contract::{ALL, Ability, Subject};
+use engine::log::{Log, embedded, memory};
+use std::path::Path;
+use std::sync::Arc;
+
+struct Memory {
+    disk: memory::Disk,
+    clock: Arc<ManualClock>,
+}
+
+impl Subject for Memory {
+    fn open(&self) -> Result<Arc<dyn Log>, LogError> {
+        memory::open(&self.disk, self.clock.clone())
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.now_millis()
+    }
+
+    fn offers(&self, _: Ability) -> bool {
+        true
+    }
+}
+
+struct Embedded<'a> {
+    folder: &'a Path,
+    clock: Arc<SystemClock>,
+}
+
+impl Subject for Embedded<'_> {
+    fn open(&self) -> Result<Arc<dyn Log>, LogError> {
+        embedded::open(self.folder, self.clock.clone())
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.now_millis()
+    }
+
+    fn offers(&self, _: Ability) -> bool {
+        true
+    }
+}
+
+/// Runs every check and names each, so that one run shows all that is broken.
+fn hold(subject: &dyn Subject) {
+    let mut broken = Vec::new();
+    for check in ALL {
+        match check.run(subject) {
+            Ok(ran) => {
+                println!("{} {}", if ran { "holds:" } else { "skipped, because it is not offered:" }, check.name)
+            }
+            Err(failure) => broken.push(format!("{}: {failure}", check.name)),
+        }
+    }
+    assert!(broken.is_empty(), "broken promises:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn the_log_in_memory_keeps_the_contract() {
+    hold(&Memory { disk: memory::Disk::default(), clock: Arc::new(ManualClock::new(1_700_000_000_000, 1)) });
+}
+
+#[test]
+fn the_embedded_log_keeps_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    hold(&Embedded { folder: folder.path(), clock: Arc::new(SystemClock::new()) });
+}
+
+#[test]
+fn check_names_differ_because_topics_are_named_after_them() {
+    let names: std::collections::BTreeSet<_> = ALL.iter().map(|check| check.name).collect();
+    assert_eq!(names.len(), ALL.len());
+}
+
+#[test]
+fn a_folder_in_use_is_refused_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SystemClock::new());
+    let _open = embedded::open(folder.path(), clock.clone()).unwrap();
+    let error = embedded::open(folder.path(), clock).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(error.contains("another process has this folder open"), "{error}");
+}
