@@ -129,7 +129,7 @@ impl Storage for Files {
         let (mut records, mut bytes) = (Vec::new(), 0);
         while let Some((key, entry)) = iterator.item() {
             let offset = key.last_chunk().map(|chunk| i64::from_be_bytes(*chunk));
-            let record = offset.and_then(|offset| decode(offset, Bytes::copy_from_slice(entry)));
+            let record = offset.and_then(|offset| decode(offset, &Bytes::copy_from_slice(entry)));
             let record = record.ok_or_else(|| self.fail("an entry of the log is damaged"))?;
             bytes += record.value.as_ref().map_or(0, |v| v.len());
             records.push(record);
@@ -175,16 +175,18 @@ fn encode(record: &Record, out: &mut Vec<u8>) {
     }
 }
 
-fn decode(offset: i64, entry: Bytes) -> Option<Record> {
-    let mut rest = entry;
-    let timestamp = i64::from_le_bytes(*take(&mut rest, 8)?.first_chunk()?);
-    let key = take_optional(&mut rest)?;
-    let value = take_optional(&mut rest)?;
-    let count = u32::from_le_bytes(*take(&mut rest, 4)?.first_chunk()?);
+/// Parts share the entry's one allocation; lengths are read in place, for each slice of `Bytes` costs atomic counting.
+fn decode(offset: i64, entry: &Bytes) -> Option<Record> {
+    let mut rest = &entry[..];
+    let timestamp = i64::from_le_bytes(*rest.split_off(..8)?.first_chunk()?);
+    let share = |part: Option<&[u8]>| part.map(|part| entry.slice_ref(part));
+    let key = share(take_optional(&mut rest)?);
+    let value = share(take_optional(&mut rest)?);
+    let count = take_u32(&mut rest)?;
     let mut headers = Headers::new();
     for _ in 0..count {
-        let name = String::from_utf8(take_optional(&mut rest)??.to_vec()).ok()?;
-        headers.push((name, take_optional(&mut rest)??));
+        let name = std::str::from_utf8(take_optional(&mut rest)??).ok()?.to_owned();
+        headers.push((name, entry.slice_ref(take_optional(&mut rest)??)));
     }
     rest.is_empty().then_some(Record { offset, timestamp, key, headers, value })
 }
@@ -196,11 +198,11 @@ fn put_optional(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     out.extend_from_slice(bytes.unwrap_or_default());
 }
 
-fn take(rest: &mut Bytes, length: usize) -> Option<Bytes> {
-    (rest.len() >= length).then(|| rest.split_to(length))
+fn take_u32(rest: &mut &[u8]) -> Option<u32> {
+    Some(u32::from_le_bytes(*rest.split_off(..4)?.first_chunk()?))
 }
 
-fn take_optional(rest: &mut Bytes) -> Option<Option<Bytes>> {
-    let length = u32::from_le_bytes(*take(rest, 4)?.first_chunk()?);
-    if length == u32::MAX { Some(None) } else { take(rest, length as usize).map(Some) }
+fn take_optional<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
+    let length = take_u32(rest)?;
+    if length == u32::MAX { Some(None) } else { rest.split_off(..length as usize).map(Some) }
 }
