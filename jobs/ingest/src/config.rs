@@ -2,6 +2,7 @@
 
 use crate::{redaction::Redaction, sources};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -107,6 +108,13 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// A number that changes with anything in here: the first bytes of the SHA-256 over the fields in their order.
+    pub fn logic_hash(&self) -> i64 {
+        let text = serde_json::to_vec(self).expect("a struct of numbers and texts always serializes");
+        let digest = Sha256::digest(&text);
+        digest.iter().take(8).fold(0, |hash, byte| hash << 8 | i64::from(*byte))
+    }
+
     /// Checks what the types cannot: names of sources, limits, empty names.
     pub fn check(&self) -> Result<(), ConfigError> {
         for (topic, config) in &self.topics {

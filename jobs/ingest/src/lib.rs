@@ -7,6 +7,7 @@ pub mod config;
 pub mod dead_letter;
 mod envelope;
 mod fingerprint;
+pub mod job;
 mod otlp;
 mod peer;
 mod raw;
