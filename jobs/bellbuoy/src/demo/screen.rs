@@ -1,0 +1,285 @@
+//! What people see of the demo, 100 columns wide.
+
+use super::generate::Raw;
+use super::story::belongs;
+use super::summary::Summary;
+use super::tail::{Found, Told};
+use crate::error::Error;
+use crate::{listing, moment};
+use estate::{Estate, EventKind};
+use schemas::Band;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+/// Widest line.
+const WIDTH: usize = 100;
+/// Where the text of an anomaly begins: behind its time and band.
+const INDENT: usize = 14;
+
+const BOLD: &str = "1";
+const RED: &str = "1;31";
+const YELLOW: &str = "33";
+const GREEN: &str = "32";
+const DIM: &str = "2";
+
+/// Where people look: standard output, or standard error where a program reads the former.
+pub(super) struct Screen {
+    to_error: bool,
+    colour: bool,
+}
+
+impl Screen {
+    pub(super) fn new(to_error: bool) -> Self {
+        let terminal = if to_error { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Screen { to_error, colour: terminal && !plain }
+    }
+
+    pub(super) fn opening(&self, seed: u64, estate: &Estate) -> Result<(), Error> {
+        let days = (estate.end() - estate.start()) / 86_400_000;
+        self.write(&format!(
+            "{}\n{}\n\n",
+            self.paint(BOLD, "Bellbuoy learns what is normal, and rings when it is not."),
+            wrap(
+                &format!(
+                    "A cluster that never was lives {days} days in a moment, from {} (seed {seed}). Its kubelets, API \
+                     server and network write what real ones write. Most of it is ordinary life to learn from; in the \
+                     last half day something happens.",
+                    day(estate.start())
+                ),
+                0
+            )
+        ))
+    }
+
+    pub(super) fn learning(&self, raw: &Raw) -> Result<(), Error> {
+        let mut out = format!("{} raw records, {}:", listing::count(raw.records), listing::bytes(raw.bytes));
+        for (topic, count) in &raw.topics {
+            out.push_str(&format!("  {topic} {}", listing::count(*count)));
+        }
+        self.write(&format!(
+            "{out}\n\n{}\n",
+            self.paint(DIM, "ingest → signals → detect → anomalies, as they are found:")
+        ))
+    }
+
+    /// One anomaly with its sentence and arithmetic.
+    pub(super) fn anomaly(&self, found: &Found, estate: &Estate) -> Result<(), Error> {
+        if found.told.band < Band::Sharp {
+            return Ok(());
+        }
+        let event = estate.story().into_iter().find(|event| belongs(found, event));
+        let of = match event.map(|event| event.kind) {
+            Some(EventKind::Takeover) => "takeover",
+            Some(EventKind::PerformanceFault) => "fault",
+            Some(EventKind::HarmlessDeploy) => "deploy",
+            None => "besides",
+        };
+        self.write(&self.told(&found.told, of))
+    }
+
+    /// What was injected, what was found of it, and what besides.
+    pub(super) fn summary(&self, summary: &Summary) -> Result<(), Error> {
+        let mut out = format!("\n{}\n", self.paint(BOLD, "What happened, and what was found of it"));
+        for chapter in &summary.story {
+            let (mark, colour) = match (chapter.expected, chapter.found.is_empty()) {
+                (true, false) => ("found", GREEN),
+                (false, true) => ("quiet, rightly", GREEN),
+                (true, true) => ("MISSED", RED),
+                (false, false) => ("told, wrongly", RED),
+            };
+            let head = format!("{}  {} – {}", chapter.kind, short(chapter.at), &short(chapter.until)[6..]);
+            let space = " ".repeat((WIDTH - mark.len()).saturating_sub(head.chars().count() + 2));
+            out.push_str(&format!("\n  {}{space}{}\n", self.paint(BOLD, &head), self.paint(colour, mark)));
+            out.push_str(&format!("    {}\n", self.paint(DIM, &wrap(&chapter.description, 4))));
+            out.push_str(&grouped(&chapter.found));
+        }
+        if summary.false_anomalies.is_empty() {
+            out.push_str(&format!("\n  {}\n", self.paint(GREEN, "nothing was found besides")));
+        } else {
+            let head = format!("{} found besides", summary.false_anomalies.len());
+            out.push_str(&format!("\n  {}\n{}", self.paint(YELLOW, &head), grouped(&summary.false_anomalies)));
+        }
+        let count = listing::count;
+        out.push_str(&format!(
+            "\n  {} raw records → {} signals with {} samples → {} anomalies; {} dead letters, {} items dropped\n",
+            count(summary.records),
+            count(summary.signals),
+            count(summary.samples),
+            count(summary.anomalies.total),
+            count(summary.dead_letters),
+            count(summary.dropped.values().sum()),
+        ));
+        out.push_str(&format!("  {:.1} s, seed {}, digest {}\n", summary.seconds, summary.seed, summary.digest));
+        self.write(&out)
+    }
+
+    pub(super) fn kept(&self, folder: &Path) -> Result<(), Error> {
+        let log = folder.join("log");
+        self.write(&format!(
+            "\n  kept in {}; look around with\n    BELLBUOY__LOG__EMBEDDED={} bellbuoy consume bellbuoy.anomalies.v1 --format json\n",
+            folder.display(),
+            log.display()
+        ))
+    }
+
+    fn told(&self, told: &Told, of: &str) -> String {
+        let (word, colour) = match told.band {
+            Band::Novel => ("NOVEL", RED),
+            Band::Sharp => ("sharp", YELLOW),
+            Band::Unusual => ("unusual", DIM),
+        };
+        let left = format!("{} · {}", told.entity, told.measure);
+        let right = format!("{} {:.0} · {of}", told.detector, told.score);
+        let room = WIDTH - INDENT - right.chars().count() - 2;
+        let left = shortened(&left, room);
+        let space = " ".repeat(WIDTH - INDENT - left.chars().count() - right.chars().count());
+        let indent = " ".repeat(INDENT);
+        let mut out = format!("\n{}  {}\n", self.paint(DIM, &short(told.time)), self.paint(colour, word));
+        // Band and time share a line with the entity: the line above is rebuilt with it.
+        out.truncate(out.len() - 1);
+        let taken = short(told.time).chars().count() + 2 + word.len();
+        let gap = " ".repeat((INDENT + 6).saturating_sub(taken).max(1));
+        let narrow = space.len().saturating_sub(6);
+        out.push_str(&format!("{gap}{}{}{}\n", self.paint(BOLD, &left), " ".repeat(narrow), self.paint(DIM, &right)));
+        out.push_str(&format!("{indent}{}\n", wrap(&told.sentence, INDENT)));
+        if !told.terms.is_empty() {
+            let terms: Vec<String> = told.terms.iter().map(|(name, value, unit)| term(name, *value, unit)).collect();
+            out.push_str(&format!("{indent}{}\n", self.paint(DIM, &wrap(&terms.join(" · "), INDENT))));
+        }
+        out
+    }
+
+    fn paint(&self, colour: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn write(&self, text: &str) -> Result<(), Error> {
+        if self.to_error {
+            // Nobody who reads a summary by program needs this to arrive.
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
+            return Ok(());
+        }
+        listing::text(text)
+    }
+}
+
+/// Anomalies by entity and measure, with the highest score, the gravest first.
+fn grouped(told: &[Told]) -> String {
+    let mut groups: Vec<(&Told, usize)> = Vec::new();
+    for told in told {
+        match groups.iter_mut().find(|(first, _)| first.entity == told.entity && first.measure == told.measure) {
+            Some((first, count)) => {
+                *count += 1;
+                if told.score > first.score {
+                    *first = told;
+                }
+            }
+            None => groups.push((told, 1)),
+        }
+    }
+    groups.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score).then_with(|| a.time.cmp(&b.time)));
+    let mut out = String::new();
+    for (told, count) in groups {
+        let times = if count > 1 { format!(", {count} times") } else { String::new() };
+        let right = format!("{} {:.0}{times}", told.detector, told.score);
+        let left = shortened(&format!("{} · {}", told.entity, told.measure), WIDTH - 14 - right.chars().count());
+        let space = " ".repeat(WIDTH - 12 - left.chars().count() - right.chars().count());
+        out.push_str(&format!("    {}   {left}{space}{right}\n", &short(told.time)[6..]));
+    }
+    out
+}
+
+/// `name value unit`, the value with four digits that count.
+fn term(name: &str, value: f64, unit: &str) -> String {
+    let space = if unit.is_empty() { "" } else { " " };
+    format!("{name} {}{space}{unit}", digits(value))
+}
+
+fn digits(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 || (size >= 1.0 && value.fract() == 0.0 && size < 1e7) {
+        return format!("{value:.0}");
+    }
+    let fixed = match size {
+        size if (1e-3..1.0).contains(&size) => format!("{value:.4}"),
+        size if (1.0..100.0).contains(&size) => format!("{value:.2}"),
+        size if (100.0..1e7).contains(&size) => format!("{value:.0}"),
+        _ => return format!("{value:.2e}"),
+    };
+    if fixed.contains('.') { fixed.trim_end_matches('0').trim_end_matches('.').to_owned() } else { fixed }
+}
+
+/// Lines no wider than the screen; all but the first are indented.
+fn wrap(text: &str, indent: usize) -> String {
+    let (mut out, mut column) = (String::new(), indent);
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column > indent && column + 1 + length > WIDTH {
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            column = indent;
+        } else if column > indent {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out
+}
+
+fn shortened(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// `03-04 14:05`.
+fn short(millis: i64) -> String {
+    let text = moment::format(millis);
+    format!("{} {}", &text[5..10], &text[11..16])
+}
+
+fn day(millis: i64) -> String {
+    moment::format(millis)[..10].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_wider_than_the_screen() {
+        let told = Told {
+            time: 1_772_409_600_000,
+            entity: format!("workload shop/{}", "cart-".repeat(30)),
+            detector: "univariate".to_owned(),
+            measure: "container.cpu.time rate".to_owned(),
+            band: Band::Novel,
+            score: 97.3,
+            sentence: "a sentence that goes on ".repeat(12),
+            terms: vec![("observed".to_owned(), 0.123_456, "s/s".to_owned()); 12],
+        };
+        let screen = Screen { to_error: true, colour: false };
+        let text = screen.told(&told, "takeover") + &grouped(&[told]);
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(text.contains("observed 0.1235 s/s · observed"), "{text}");
+    }
+
+    #[test]
+    fn numbers_show_the_digits_that_count() {
+        for (value, text) in [
+            (0.0, "0"),
+            (3.0, "3"),
+            (0.5, "0.5"),
+            (12.345, "12.35"),
+            (1234.6, "1235"),
+            (2.5e-7, "2.50e-7"),
+            (1e9, "1.00e9"),
+        ] {
+            assert_eq!(digits(value), text);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The end of the demo, for people and for programs.
+
+use super::generate::Raw;
+use super::story::{Chapter, compare};
+use super::tail::{Found, Told};
+use crate::error::Error;
+use engine::log::{Limit, Log, TopicPartition};
+use engine::metrics::Metrics;
+use engine::output::Digest;
+use engine::runtime::Status;
+use estate::Estate;
+use prometheus::core::Collector;
+use schemas::signal::Body;
+use schemas::{Record as _, Signal};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How much is read at a time.
+const READ: Limit = Limit { records: 4000, bytes: 8 << 20 };
+
+/// Everything the demo has to say.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Summary {
+    pub(super) seed: u64,
+    pub(super) records: u64,
+    pub(super) signals: u64,
+    pub(super) samples: u64,
+    pub(super) anomalies: Anomalies,
+    pub(super) story: Vec<Chapter>,
+    pub(super) false_anomalies: Vec<Told>,
+    pub(super) dead_letters: u64,
+    /// Items that were counted and not passed on, by source and reason.
+    pub(super) dropped: BTreeMap<String, u64>,
+    pub(super) seconds: f64,
+    pub(super) digest: Digest,
+}
+
+/// How many anomalies there were, of whatever band.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Anomalies {
+    pub(super) total: u64,
+    pub(super) by_detector: BTreeMap<String, u64>,
+    pub(super) by_entity: BTreeMap<String, u64>,
+}
+
+impl Summary {
+    #[allow(clippy::too_many_arguments, reason = "it sums up everything, once")]
+    pub(super) fn new(
+        seed: u64,
+        estate: &Estate,
+        log: &dyn Log,
+        raw: &Raw,
+        metrics: &Metrics,
+        status: &Status,
+        found: Vec<Found>,
+        seconds: f64,
+    ) -> Result<Self, Error> {
+        let (mut signals, mut samples, mut dead_letters) = (0, 0, 0);
+        each(log, topics::declared::SIGNALS.name, |value| {
+            let signal = Signal::decode(value)?;
+            if let Some(count) = samples_of(&signal.body) {
+                (signals, samples) = (signals + 1, samples + count);
+            }
+            Ok(())
+        })?;
+        each(log, topics::declared::DEAD_LETTERS.name, |_| {
+            dead_letters += 1;
+            Ok(())
+        })?;
+        let mut anomalies = Anomalies { total: found.len() as u64, ..Anomalies::default() };
+        for found in &found {
+            *anomalies.by_detector.entry(found.told.detector.clone()).or_default() += 1;
+            *anomalies.by_entity.entry(found.told.entity.clone()).or_default() += 1;
+        }
+        let (story, false_anomalies) = compare(&estate.story(), &found);
+        Ok(Summary {
+            seed,
+            records: raw.records,
+            signals,
+            samples,
+            anomalies,
+            story,
+            false_anomalies,
+            dead_letters,
+            dropped: dropped(metrics),
+            seconds,
+            digest: digest(status),
+        })
+    }
+}
+
+/// One digest of everything detect's tasks have given out.
+fn digest(status: &Status) -> Digest {
+    let lanes = status.lanes().into_iter().filter(|(name, _)| name.starts_with("detect-"));
+    let mut tasks: Vec<_> = lanes.flat_map(|(_, lane)| lane.digests).collect();
+    tasks.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut digest = Digest::default();
+    tasks.iter().for_each(|(_, _, of_task)| digest.combine(of_task));
+    digest
+}
+
+fn dropped(metrics: &Metrics) -> BTreeMap<String, u64> {
+    let mut dropped = BTreeMap::new();
+    for family in metrics.dropped.collect() {
+        for metric in family.get_metric() {
+            let labels: Vec<&str> = metric.get_label().iter().map(|label| label.value()).collect();
+            // The labels come by name: reason, then source.
+            let name = labels.iter().rev().copied().collect::<Vec<_>>().join(": ");
+            dropped.insert(name, metric.get_counter().get_value() as u64);
+        }
+    }
+    dropped
+}
+
+/// Gives the value of every record of a topic.
+fn each(log: &dyn Log, topic: &str, mut give: impl FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
+    let known = log.topics()?.into_iter().find(|known| known.spec.name == topic);
+    for number in 0..known.map_or(0, |known| known.spec.partitions) {
+        let partition = TopicPartition::new(topic, number);
+        let mut from = log.bounds(&partition)?.start;
+        loop {
+            let batch = log.read(&partition, from, READ)?;
+            from = batch.next;
+            for record in &batch.records {
+                give(record.value.as_deref().unwrap_or_default())?;
+            }
+            if batch.next >= batch.end {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Samples of a signal's body; none for ticks and what else is no observation.
+fn samples_of(body: &Body<'_>) -> Option<u64> {
+    match body {
+        Body::MetricSamples(metrics) => Some((metrics.samples.len() + metrics.distributions.len()) as u64),
+        Body::Tick(_) | Body::Control(_) => None,
+        _ => Some(0),
+    }
+}

@@ -1,0 +1,238 @@
+//! The configuration: one typed file, overridden by the environment.
+//!
+//! Invariant: the file `default.yaml` beside this crate's sources says exactly what [`Settings::default`] is.
+
+mod load;
+mod places;
+mod size;
+
+pub use load::{SettingsError, load};
+pub use size::Size;
+
+use ingest::config::Span;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The commented file with every default.
+pub const DEFAULT_FILE: &str = include_str!("../default.yaml");
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where the log is.
+    pub log: LogSettings,
+    /// Where tasks keep their state.
+    pub state: StateSettings,
+    /// Where checkpoints go.
+    pub checkpoints: CheckpointSettings,
+    /// The local HTTP interface.
+    pub http: HttpSettings,
+    /// Memory that all lanes together may use for state.
+    pub memory: Size,
+    /// Lanes of each job, each a thread.
+    pub lanes: Lanes,
+    /// Overrides for topics, by name: partitions and retention.
+    pub topics: BTreeMap<String, TopicSettings>,
+    /// Number of this configuration, raised by its owner: of two logics the one with the higher number is the newer.
+    pub revision: i32,
+    /// What ingest reads and how.
+    pub ingest: ingest::Config,
+    /// How detect judges.
+    pub detect: detect::Config,
+}
+
+/// Where the log is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// Folder of the embedded log.
+    pub embedded: PathBuf,
+}
+
+/// Where tasks keep their state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateSettings {
+    /// Folder, one database per task below it.
+    pub folder: PathBuf,
+    /// Time between two flushes of a task.
+    pub flush_every: Span,
+}
+
+/// Where checkpoints go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckpointSettings {
+    /// Folder or object store URL; null for none.
+    pub address: Option<String>,
+    /// Time between two checkpoints of a task.
+    pub every: Span,
+    /// How many are kept of each task.
+    pub keep: usize,
+}
+
+/// The local HTTP interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Address and port; null for none.
+    pub address: Option<SocketAddr>,
+}
+
+/// Lanes of each job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lanes {
+    /// Lanes of ingest.
+    pub ingest: usize,
+    /// Lanes of detect.
+    pub detect: usize,
+}
+
+/// What is to be different about a topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TopicSettings {
+    /// Number of partitions; counts when the topic is created.
+    pub partitions: Option<u32>,
+    /// Age at which records may be deleted.
+    pub retention: Option<Span>,
+    /// Size of a partition at which its oldest records may be deleted.
+    pub retention_size: Option<Size>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            log: LogSettings::default(),
+            state: StateSettings::default(),
+            checkpoints: CheckpointSettings::default(),
+            http: HttpSettings::default(),
+            memory: Size::mebibytes(512),
+            lanes: Lanes::default(),
+            topics: BTreeMap::new(),
+            revision: 0,
+            ingest: ingest::Config::default(),
+            detect: detect::Config::default(),
+        }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        LogSettings { embedded: "bellbuoy-data/log".into() }
+    }
+}
+
+impl Default for StateSettings {
+    fn default() -> Self {
+        StateSettings { folder: "bellbuoy-data/state".into(), flush_every: Span::seconds(20) }
+    }
+}
+
+impl Default for CheckpointSettings {
+    fn default() -> Self {
+        CheckpointSettings { address: Some("bellbuoy-data/checkpoints".to_owned()), every: Span::seconds(300), keep: 3 }
+    }
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        HttpSettings { address: Some(SocketAddr::from(([127, 0, 0, 1], 9464))) }
+    }
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Lanes { ingest: 1, detect: 1 }
+    }
+}
+
+/// Least memory with which a lane makes sense.
+const LEAST_MEMORY: Size = Size::mebibytes(64);
+/// More lanes than this in one process are a slip of the pen.
+const MOST_LANES: usize = 256;
+
+impl Settings {
+    /// Checks what the types cannot; the field and what is allowed.
+    fn check(&self) -> Result<(), (String, String)> {
+        let wrong = |field: &str, message: String| Err((field.to_owned(), message));
+        if self.memory < LEAST_MEMORY {
+            return wrong("memory", format!("{} is too little; at least {LEAST_MEMORY} is needed", self.memory));
+        }
+        for (field, lanes) in [("lanes.ingest", self.lanes.ingest), ("lanes.detect", self.lanes.detect)] {
+            if !(1..=MOST_LANES).contains(&lanes) {
+                return wrong(field, format!("{lanes} is outside the allowed 1 to {MOST_LANES}"));
+            }
+        }
+        for (field, span) in
+            [("state.flush_every", self.state.flush_every), ("checkpoints.every", self.checkpoints.every)]
+        {
+            if span.millis() < 1_000 {
+                return wrong(field, format!("{span} is too short; at least 1s is allowed"));
+            }
+        }
+        if self.checkpoints.keep == 0 {
+            return wrong("checkpoints.keep", "0 would keep none; at least 1 is allowed".to_owned());
+        }
+        for (topic, settings) in &self.topics {
+            if settings.partitions.is_some_and(|count| !(1..=10_000).contains(&count)) {
+                let message = "a topic has 1 to 10000 partitions".to_owned();
+                return wrong(&format!("topics.{topic}.partitions"), message);
+            }
+            if topics::find(topic).is_none() && topic.starts_with("bellbuoy.") {
+                let declared: Vec<&str> = topics::ALL.iter().map(|topic| topic.name).collect();
+                let message = format!("no topic of that name is declared; declared are {}", declared.join(", "));
+                return wrong(&format!("topics.{topic}"), message);
+            }
+        }
+        if let Err(error) = self.ingest.check() {
+            // Its message begins with the field, as everywhere.
+            let text = error.to_string();
+            let (field, message) = text.split_once(": ").unwrap_or(("", &text));
+            return wrong(&format!("ingest.{field}"), message.to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commented_file_says_the_defaults() {
+        let read: Settings = serde_saphyr::from_str(DEFAULT_FILE).unwrap();
+        assert_eq!(read, Settings::default());
+        assert_eq!(read.check(), Ok(()));
+    }
+
+    #[test]
+    fn what_is_printed_reads_back_as_the_same() {
+        let mut settings = Settings::default();
+        settings.topics.insert("otlp_metrics".to_owned(), TopicSettings { partitions: Some(8), ..Default::default() });
+        settings.http.address = None;
+        let text = serde_saphyr::to_string(&settings).unwrap();
+        assert_eq!(serde_saphyr::from_str::<Settings>(&text).unwrap(), settings, "{text}");
+    }
+
+    #[test]
+    fn what_cannot_work_is_told_with_its_field() {
+        let fault = |change: fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            settings.check().unwrap_err().0
+        };
+        assert_eq!(fault(|s| s.memory = Size::mebibytes(1)), "memory");
+        assert_eq!(fault(|s| s.lanes.detect = 0), "lanes.detect");
+        assert_eq!(fault(|s| s.checkpoints.every = Span::seconds(0)), "checkpoints.every");
+        assert_eq!(fault(|s| s.ingest.tenant = String::new()), "ingest.tenant");
+        assert_eq!(
+            fault(|s| drop(s.topics.insert("bellbuoy.x".into(), TopicSettings::default()))),
+            "topics.bellbuoy.x"
+        );
+    }
+}

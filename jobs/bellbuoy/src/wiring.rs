@@ -1,0 +1,108 @@
+//! Jobs and what they run on, put together. The one place that knows every job.
+
+use crate::error::Error;
+use crate::settings::Settings;
+use detect::job::Detect;
+use engine::checkpoint::{Background, CheckpointStore, Checkpoints};
+use engine::clock::WallClock;
+use engine::error::LogError;
+use engine::job::Job;
+use engine::lane::{Environment, LaneConfig, Ticks};
+use engine::log::Log;
+use engine::metrics::Metrics;
+use engine::state::StateStores;
+use engine::state::rocks::RocksStores;
+use ingest::job::Ingest;
+use std::sync::Arc;
+use std::time::Duration;
+use topics::declared::{ANOMALIES, DEAD_LETTERS, SIGNALS};
+
+/// Every job, in the order data meets them.
+pub(crate) const JOBS: [&str; 2] = ["ingest", "detect"];
+
+/// A job by its name; the topics it writes must exist.
+pub(crate) fn job(
+    name: &str,
+    settings: &Settings,
+    log: &dyn Log,
+    metrics: &Metrics,
+    clock: &Arc<dyn WallClock>,
+) -> Result<Arc<dyn Job>, Error> {
+    let existing = log.topics()?;
+    let partitions = |topic: topics::Topic| {
+        let found = existing.iter().find(|known| known.spec.name == topic.name);
+        found.map(|known| known.spec.partitions).ok_or_else(|| LogError::UnknownTopic { topic: topic.name.to_owned() })
+    };
+    let metrics = metrics.clone();
+    match name {
+        "ingest" => {
+            let (signals, dead) = (partitions(SIGNALS)?, partitions(DEAD_LETTERS)?);
+            Ok(Arc::new(Ingest::new(settings.ingest.clone(), inputs(name, settings), signals, dead, metrics)))
+        }
+        "detect" => {
+            let detect = settings.detect.clone();
+            Ok(Arc::new(Detect::new(detect, settings.revision, partitions(ANOMALIES)?, metrics, clock.clone())))
+        }
+        other => Err(Error::Usage(format!("there is no job {other}; allowed are {}", JOBS.join(", ")))),
+    }
+}
+
+/// Lanes of a job.
+pub(crate) fn lanes(name: &str, settings: &Settings) -> usize {
+    match name {
+        "ingest" => settings.lanes.ingest,
+        _ => settings.lanes.detect,
+    }
+}
+
+/// The topic whose partitions are a job's tasks, or the raw topics of ingest.
+pub(crate) fn inputs(name: &str, settings: &Settings) -> Vec<String> {
+    match name {
+        "ingest" => settings.ingest.topics.keys().cloned().collect(),
+        _ => vec![SIGNALS.name.to_owned()],
+    }
+}
+
+/// How the lanes of a job work.
+///
+/// Of the memory, half holds decoded state; of that a quarter may be unwritten. The rest is for RocksDB and for records
+/// on their way.
+pub(crate) fn lane_config(job: &str, settings: &Settings, ticks: Ticks, accept_reset: bool) -> LaneConfig {
+    let cache_bytes = settings.memory.memory() / 2 / lanes(job, settings).max(1);
+    LaneConfig {
+        cache_bytes,
+        dirty_bytes: cache_bytes / 4,
+        flush_every: duration(settings.state.flush_every),
+        checkpoint_every: duration(settings.checkpoints.every),
+        ticks,
+        accept_reset,
+        ..LaneConfig::default()
+    }
+}
+
+/// The ports that lanes work on.
+pub(crate) fn environment(
+    settings: &Settings,
+    log: Arc<dyn Log>,
+    clock: Arc<dyn WallClock>,
+    metrics: &Metrics,
+) -> Result<Environment, Error> {
+    let checkpoints = match &settings.checkpoints.address {
+        None => None,
+        Some(address) => {
+            let store = CheckpointStore::open(address)?;
+            let background = Background::new(store, settings.checkpoints.keep, metrics.clone(), clock.clone());
+            Some(Arc::new(background) as Arc<dyn Checkpoints>)
+        }
+    };
+    Ok(Environment { log, stores: stores(settings), checkpoints, clock, metrics: metrics.clone() })
+}
+
+/// The state folder's stores. Each task has write buffers of its own, so they get a small share of the memory.
+pub(crate) fn stores(settings: &Settings) -> Arc<dyn StateStores> {
+    Arc::new(RocksStores::new(&settings.state.folder, settings.memory.memory() / 16))
+}
+
+fn duration(span: ingest::config::Span) -> Duration {
+    Duration::from_millis(u64::try_from(span.millis()).unwrap_or(0))
+}
