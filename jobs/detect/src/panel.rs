@@ -11,15 +11,13 @@ use crate::counter::Counter;
 use crate::detectors::{ALL, Context, Detector, Finding, Observation, Reads, Row};
 use crate::layout::{Layout, Reading};
 use crate::{Counts, anomaly};
+use instance::{ABSENT, Instance, WITHOUT_VALUE};
 use schemas::signal::{MetricSamples, Sample, SampleKind};
 use schemas::{Anomaly, OffsetRange, Signal};
 
+mod instance;
 mod stored;
 
-/// No sample in this round.
-const ABSENT: f64 = f64::NAN;
-/// A sample that gave no value (the first of a counter): another NaN, by its bits.
-const WITHOUT_VALUE: f64 = f64::from_bits(0x7ff8_0000_0000_0001);
 /// How many records of a round are kept as evidence.
 const EVIDENCE: usize = 8;
 
@@ -46,21 +44,6 @@ pub struct Panel {
     scratch: Vec<f64>,
     values: Vec<f64>,
     findings: Vec<Finding>,
-}
-
-/// One pod, or the entity itself where it has one instance only.
-#[derive(Clone, Debug)]
-struct Instance {
-    name: Box<str>,
-    first_time: i64,
-    time: i64,
-    /// Row it last reported in.
-    row: u64,
-    /// Samples it gave in the round before, and in its last.
-    expected: u32,
-    got: u32,
-    values: Vec<f64>,
-    counters: Vec<Counter>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -139,7 +122,8 @@ impl Panel {
                 index = self.position(&samples.instance).unwrap_or(index);
             }
             self.learn_interval(last, time);
-            self.instances[index].begin(time, self.open);
+            let row = if self.is_straggler(index, time) { self.open - 1 } else { self.open };
+            self.instances[index].begin(time, row);
         }
         self.note_evidence(arrival);
         self.take(index, samples, arrival);
@@ -171,6 +155,16 @@ impl Panel {
 
     fn position(&self, name: &str) -> Option<usize> {
         self.instances.iter().position(|instance| &*instance.name == name)
+    }
+
+    /// True for one that was not waited for and comes soon after its row closed: it belongs to that row, and is waited
+    /// for from the next one on. Without this its values would lag behind the others' for good.
+    fn is_straggler(&self, index: usize, time: i64) -> bool {
+        let absent = self.instances[index].row + 1 < self.open;
+        absent
+            && self.open > 1
+            && 2 * (time - self.row_time) < self.interval
+            && self.instances.iter().all(|instance| instance.row < self.open)
     }
 
     /// The usual interval by majority vote, within an eighth.
@@ -276,11 +270,17 @@ impl Panel {
         }
     }
 
-    /// True when nobody is waited for: every instance of the round before, and this one's, has given all it gave last.
+    /// True when nobody is waited for (in the first row, nobody knows who will come): every instance of the round before, and this one's, has given all it gave last.
     fn is_complete(&self) -> bool {
-        self.instances.iter().all(|instance| {
-            if instance.row == self.open { instance.got >= instance.expected } else { instance.row + 1 != self.open }
-        }) && self.instances.iter().any(|instance| instance.row == self.open)
+        self.open > 1
+            && self.instances.iter().all(|instance| {
+                if instance.row == self.open {
+                    instance.got >= instance.expected
+                } else {
+                    instance.row + 1 != self.open
+                }
+            })
+            && self.instances.iter().any(|instance| instance.row == self.open)
     }
 
     /// Closes the open row: takes the median, hands it to the detectors, forgets absent instances.
@@ -388,46 +388,6 @@ impl Panel {
             + (self.values.capacity() + self.scratch.capacity()) * 8
             + self.evidence.capacity() * size_of::<Evidence>()
             + detectors
-    }
-}
-
-impl Instance {
-    fn new(name: &str, time: i64) -> Self {
-        Instance {
-            name: name.into(),
-            first_time: time,
-            time: i64::MIN,
-            row: 0,
-            expected: 0,
-            got: 0,
-            values: Vec::new(),
-            counters: Vec::new(),
-        }
-    }
-
-    /// Begins a report.
-    fn begin(&mut self, time: i64, row: u64) {
-        (self.time, self.row, self.expected, self.got) = (time, row, self.got, 0);
-        self.values.fill(ABSENT);
-    }
-
-    /// Makes room for a series.
-    fn fit(&mut self, layout: &Layout, series: usize) {
-        if self.values.len() <= series {
-            self.values.reserve_exact(layout.len() - self.values.len());
-            self.values.resize(layout.len(), ABSENT);
-        }
-        if self.counters.len() < layout.counters() {
-            self.counters.reserve_exact(layout.counters() - self.counters.len());
-            self.counters.resize(layout.counters(), Counter::EMPTY);
-        }
-    }
-
-    /// Ends a series.
-    fn end(&mut self, layout: &Layout, series: usize) {
-        if matches!(layout.reading(series), Reading::Rate | Reading::Sum) {
-            self.counters[layout.counter(series)] = Counter::EMPTY;
-        }
     }
 }
 

@@ -26,12 +26,13 @@ pub fn number(value: f64) -> String {
     match size {
         s if !s.is_finite() => "nothing".to_owned(),
         0.0 => "0".to_owned(),
-        s if s >= 1000.0 && s < 1e15 => thousands(value),
-        s if s >= 100.0 && s < 1e15 => trim(format!("{value:.0}")),
-        s if s >= 10.0 && s < 1e15 => trim(format!("{value:.1}")),
-        s if s >= 1.0 && s < 1e15 => trim(format!("{value:.2}")),
-        s if s >= 0.1 && s < 1e15 => trim(format!("{value:.3}")),
-        s if s >= 0.001 && s < 1e15 => trim(format!("{value:.5}")),
+        s if s >= 1e15 => format!("{value:.2e}"),
+        s if s >= 1000.0 => thousands(value),
+        s if s >= 100.0 => trim(format!("{value:.0}")),
+        s if s >= 10.0 => trim(format!("{value:.1}")),
+        s if s >= 1.0 => trim(format!("{value:.2}")),
+        s if s >= 0.1 => trim(format!("{value:.3}")),
+        s if s >= 0.001 => trim(format!("{value:.5}")),
         _ => format!("{value:.2e}"),
     }
 }

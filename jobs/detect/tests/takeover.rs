@@ -175,16 +175,16 @@ fn run() -> Estate {
     let mut number = 0;
     for minute in 0..3 * 1440 {
         let time = START + minute * MINUTE;
-        for w in 0..WORKLOADS {
+        for (w, pods) in pods.iter_mut().enumerate() {
             let entity = workload(w);
-            if w == ROLLED && time >= ROLLOUT && time < ROLLOUT + 3 * MINUTE {
+            if w == ROLLED && (ROLLOUT..ROLLOUT + 3 * MINUTE).contains(&time) {
                 let replaced = ((time - ROLLOUT) / MINUTE) as usize;
-                pods[w][replaced] = Pod::new(w, 10 + replaced, time - 20_000);
+                pods[replaced] = Pod::new(w, 10 + replaced, time - 20_000);
             }
             let taken_over = w == VICTIM && time >= TAKEOVER;
             let day = libm::sin((time % DAY) as f64 / DAY as f64 * std::f64::consts::TAU);
             let load = 0.3 + 0.02 * w as f64 + 0.1 * day;
-            for pod in &mut pods[w] {
+            for pod in pods.iter_mut() {
                 pod.scrape(&mut estate, &entity, time, load, if taken_over { 4.0 } else { 1.0 }, &mut noise);
             }
             for backend in 0..2 {

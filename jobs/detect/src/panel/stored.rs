@@ -1,6 +1,7 @@
 //! How a panel is stored.
 
-use super::{ABSENT, Evidence, Instance, Panel, WITHOUT_VALUE};
+use super::instance::{ABSENT, Instance, WITHOUT_VALUE};
+use super::{Evidence, Panel};
 use crate::DetectError;
 use crate::counter::Counter;
 use crate::detectors::ALL;
@@ -76,7 +77,7 @@ impl Panel {
 }
 
 impl Instance {
-    fn encode(&self, open: u64, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, open: u64, out: &mut Vec<u8>) {
         put_text(out, &self.name);
         put_signed(out, self.first_time);
         put_signed(out, self.time);
@@ -98,7 +99,7 @@ impl Instance {
         self.counters.iter().for_each(|counter| counter.encode(out));
     }
 
-    fn decode(open: u64, layout: &Layout, from: &mut Reader<'_>) -> Result<Self, DetectError> {
+    pub(super) fn decode(open: u64, layout: &Layout, from: &mut Reader<'_>) -> Result<Self, DetectError> {
         let mut instance = Instance::new(from.text()?, from.signed()?);
         instance.time = from.signed()?;
         instance.row = open.checked_sub(from.number()?).ok_or_else(|| from.corrupt("row before the first"))?;
