@@ -8,6 +8,8 @@ use crate::error::Error;
 use crate::{listing, moment};
 use estate::{Estate, EventKind};
 use schemas::Band;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
@@ -15,6 +17,13 @@ use std::path::Path;
 const WIDTH: usize = 100;
 /// Where the text of an anomaly begins: behind its time and band.
 const INDENT: usize = 14;
+
+/// What the band takes beyond that.
+const NARROW: usize = 7;
+/// Width of a time.
+const TIME: usize = 11;
+/// An entity's further anomalies take one line each until it has been quiet for so long, milliseconds.
+const SAME_MATTER: i64 = 60 * 60 * 1000;
 
 const BOLD: &str = "1";
 const RED: &str = "1;31";
@@ -26,13 +35,17 @@ const DIM: &str = "2";
 pub(super) struct Screen {
     to_error: bool,
     colour: bool,
+    /// When each entity was last told of.
+    told_of: RefCell<BTreeMap<String, i64>>,
+    /// Anomalies of the learning period, which are counted only.
+    learning: Cell<u64>,
 }
 
 impl Screen {
     pub(super) fn new(to_error: bool) -> Self {
         let terminal = if to_error { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Screen { to_error, colour: terminal && !plain }
+        Screen { to_error, colour: terminal && !plain, told_of: RefCell::default(), learning: Cell::default() }
     }
 
     pub(super) fn opening(&self, seed: u64, estate: &Estate) -> Result<(), Error> {
@@ -68,6 +81,14 @@ impl Screen {
         if found.told.band < Band::Sharp {
             return Ok(());
         }
+        if found.told.time < estate.learning_ends() {
+            self.learning.set(self.learning.get() + 1);
+            return Ok(());
+        }
+        if let guesses @ 1.. = self.learning.take() {
+            let line = format!("while learning, {guesses} departures that are not shown: little was known yet");
+            self.write(&format!("{}\n", self.paint(DIM, &line)))?;
+        }
         let event = estate.story().into_iter().find(|event| belongs(found, event));
         let of = match event.map(|event| event.kind) {
             Some(EventKind::Takeover) => "takeover",
@@ -75,7 +96,9 @@ impl Screen {
             Some(EventKind::HarmlessDeploy) => "deploy",
             None => "besides",
         };
-        self.write(&self.told(&found.told, of))
+        let before = self.told_of.borrow_mut().insert(found.told.entity.clone(), found.told.time);
+        let whole = before.is_none_or(|before| found.told.time - before > SAME_MATTER);
+        self.write(&self.told(&found.told, of, whole))
     }
 
     /// What was injected, what was found of it, and what besides.
@@ -95,9 +118,9 @@ impl Screen {
             out.push_str(&grouped(&chapter.found));
         }
         if summary.false_anomalies.is_empty() {
-            out.push_str(&format!("\n  {}\n", self.paint(GREEN, "nothing was found besides")));
+            out.push_str(&format!("\n  {}\n", self.paint(GREEN, "nothing was found besides, after learning")));
         } else {
-            let head = format!("{} found besides", summary.false_anomalies.len());
+            let head = format!("{} found besides, after learning", summary.false_anomalies.len());
             out.push_str(&format!("\n  {}\n{}", self.paint(YELLOW, &head), grouped(&summary.false_anomalies)));
         }
         let count = listing::count;
@@ -123,28 +146,36 @@ impl Screen {
         ))
     }
 
-    fn told(&self, told: &Told, of: &str) -> String {
+    /// Time, band and what it is; with sentence and arithmetic where `whole`.
+    fn told(&self, told: &Told, of: &str, whole: bool) -> String {
         let (word, colour) = match told.band {
             Band::Novel => ("NOVEL", RED),
             Band::Sharp => ("sharp", YELLOW),
             Band::Unusual => ("unusual", DIM),
         };
-        let left = format!("{} · {}", told.entity, told.measure);
         let right = format!("{} {:.0} · {of}", told.detector, told.score);
-        let room = WIDTH - INDENT - right.chars().count() - 2;
-        let left = shortened(&left, room);
-        let space = " ".repeat(WIDTH - INDENT - left.chars().count() - right.chars().count());
+        let begin = INDENT + NARROW;
+        let room = WIDTH - begin - right.chars().count() - 2;
+        let left = shortened(&format!("{} · {}", told.entity, told.measure), room);
+        let gap = " ".repeat((begin - TIME).saturating_sub(2 + word.len()).max(1));
+        let space = " ".repeat(WIDTH - begin - left.chars().count() - right.chars().count());
+        let mut out = format!(
+            "{}  {}{gap}{}{space}{}\n",
+            self.paint(DIM, &short(told.time)),
+            self.paint(colour, word),
+            self.paint(BOLD, &left),
+            self.paint(DIM, &right)
+        );
+        if !whole {
+            return out;
+        }
         let indent = " ".repeat(INDENT);
-        let mut out = format!("\n{}  {}\n", self.paint(DIM, &short(told.time)), self.paint(colour, word));
-        // Band and time share a line with the entity: the line above is rebuilt with it.
-        out.truncate(out.len() - 1);
-        let taken = short(told.time).chars().count() + 2 + word.len();
-        let gap = " ".repeat((INDENT + 6).saturating_sub(taken).max(1));
-        let narrow = space.len().saturating_sub(6);
-        out.push_str(&format!("{gap}{}{}{}\n", self.paint(BOLD, &left), " ".repeat(narrow), self.paint(DIM, &right)));
+        out.insert(0, '\n');
         out.push_str(&format!("{indent}{}\n", wrap(&told.sentence, INDENT)));
         if !told.terms.is_empty() {
-            let terms: Vec<String> = told.terms.iter().map(|(name, value, unit)| term(name, *value, unit)).collect();
+            // A term of nothing adds nothing.
+            let counted = told.terms.iter().filter(|(_, value, _)| *value != 0.0);
+            let terms: Vec<String> = counted.map(|(name, value, unit)| term(name, *value, unit)).collect();
             out.push_str(&format!("{indent}{}\n", self.paint(DIM, &wrap(&terms.join(" · "), INDENT))));
         }
         out
@@ -164,28 +195,26 @@ impl Screen {
     }
 }
 
-/// Anomalies by entity and measure, with the highest score, the gravest first.
+/// Anomalies by entity, with its highest score, the gravest first.
 fn grouped(told: &[Told]) -> String {
-    let mut groups: Vec<(&Told, usize)> = Vec::new();
+    let mut entities: BTreeMap<&str, Vec<&Told>> = BTreeMap::new();
     for told in told {
-        match groups.iter_mut().find(|(first, _)| first.entity == told.entity && first.measure == told.measure) {
-            Some((first, count)) => {
-                *count += 1;
-                if told.score > first.score {
-                    *first = told;
-                }
-            }
-            None => groups.push((told, 1)),
-        }
+        entities.entry(&told.entity).or_default().push(told);
     }
-    groups.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score).then_with(|| a.time.cmp(&b.time)));
+    let gravest = |told: &[&Told]| told.iter().map(|told| told.score).fold(0.0, f64::max);
+    let mut groups: Vec<Vec<&Told>> = entities.into_values().collect();
+    groups.sort_by(|a, b| gravest(b).total_cmp(&gravest(a)));
     let mut out = String::new();
-    for (told, count) in groups {
-        let times = if count > 1 { format!(", {count} times") } else { String::new() };
-        let right = format!("{} {:.0}{times}", told.detector, told.score);
-        let left = shortened(&format!("{} · {}", told.entity, told.measure), WIDTH - 14 - right.chars().count());
+    for group in groups {
+        let Some(top) = group.iter().find(|told| told.score >= gravest(&group)) else { continue };
+        let measures: BTreeSet<&str> = group.iter().map(|told| told.measure.as_str()).collect();
+        let more = if measures.len() > 1 { format!(" and {} more", measures.len() - 1) } else { String::new() };
+        let times = if group.len() > 1 { format!(", {} times", group.len()) } else { String::new() };
+        let right = format!("{} {:.0}{times}", top.detector, top.score);
+        let room = WIDTH - 14 - right.chars().count() - more.len();
+        let left = shortened(&format!("{} · {}", top.entity, top.measure), room) + &more;
         let space = " ".repeat(WIDTH - 12 - left.chars().count() - right.chars().count());
-        out.push_str(&format!("    {}   {left}{space}{right}\n", &short(told.time)[6..]));
+        out.push_str(&format!("    {}   {left}{space}{right}\n", &short(top.time)[6..]));
     }
     out
 }
@@ -262,8 +291,8 @@ mod tests {
             sentence: "a sentence that goes on ".repeat(12),
             terms: vec![("observed".to_owned(), 0.123_456, "s/s".to_owned()); 12],
         };
-        let screen = Screen { to_error: true, colour: false };
-        let text = screen.told(&told, "takeover") + &grouped(&[told]);
+        let screen = Screen { to_error: true, colour: false, told_of: RefCell::default(), learning: Cell::default() };
+        let text = screen.told(&told, "takeover", true) + &grouped(&[told]);
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         assert!(text.contains("observed 0.1235 s/s · observed"), "{text}");
     }

@@ -27,7 +27,10 @@ pub(super) struct Summary {
     pub(super) samples: u64,
     pub(super) anomalies: Anomalies,
     pub(super) story: Vec<Chapter>,
+    /// Sharp ones after the learning period that belong to nothing that was injected.
     pub(super) false_anomalies: Vec<Told>,
+    /// Sharp ones of the learning period.
+    pub(super) while_learning: u64,
     pub(super) dead_letters: u64,
     /// Items that were counted and not passed on, by source and reason.
     pub(super) dropped: BTreeMap<String, u64>,
@@ -72,7 +75,10 @@ impl Summary {
             *anomalies.by_detector.entry(found.told.detector.clone()).or_default() += 1;
             *anomalies.by_entity.entry(found.told.entity.clone()).or_default() += 1;
         }
-        let (story, false_anomalies) = compare(&estate.story(), &found);
+        let (story, mut false_anomalies) = compare(&estate.story(), &found);
+        let besides = false_anomalies.len();
+        false_anomalies.retain(|told| told.time >= estate.learning_ends());
+        let while_learning = (besides - false_anomalies.len()) as u64;
         Ok(Summary {
             seed,
             records: raw.records,
@@ -81,6 +87,7 @@ impl Summary {
             anomalies,
             story,
             false_anomalies,
+            while_learning,
             dead_letters,
             dropped: dropped(metrics),
             seconds,
