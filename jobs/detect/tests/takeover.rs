@@ -17,7 +17,7 @@ const ROLLED: usize = 3;
 const TAKEOVER: i64 = START + 3 * DAY - 60 * MINUTE;
 const ROLLOUT: i64 = START + 2 * DAY + 300 * MINUTE;
 /// Healthy workloads may be told so often as sharp or worse in the last day, all 20 together.
-const HANDFUL: usize = 8;
+const HANDFUL: usize = 4;
 
 #[derive(Default)]
 struct Estate {
