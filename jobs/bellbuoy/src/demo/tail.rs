@@ -65,14 +65,14 @@ impl Tail {
                 }
             }
         }
-        new.sort_by(|a, b| (a.told.time, a.order).cmp(&(b.told.time, b.order)));
+        new.sort_by_key(|found| (found.told.time, found.order));
         self.found.extend_from_slice(&new);
         Ok(new)
     }
 
     /// Everything found, in an order that depends on what was found only.
     pub(super) fn into_found(mut self) -> Vec<Found> {
-        self.found.sort_by(|a, b| (a.told.time, a.order).cmp(&(b.told.time, b.order)));
+        self.found.sort_by_key(|found| (found.told.time, found.order));
         self.found
     }
 }
