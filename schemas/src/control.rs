@@ -32,6 +32,23 @@ pub struct Control<'a> {
     pub expires_at: i64,
 }
 
+impl Control<'_> {
+    /// The same record, independent of the bytes it was decoded from.
+    pub fn to_owned(&self) -> Control<'static> {
+        Control {
+            tenant: self.tenant.clone().into_owned(),
+            kind: self.kind,
+            id: self.id.clone().into_owned(),
+            selector: self.selector.clone().into_owned(),
+            value: self.value.clone().into_owned(),
+            author: self.author.clone().into_owned(),
+            reason: self.reason.clone().into_owned(),
+            at: self.at,
+            expires_at: self.expires_at,
+        }
+    }
+}
+
 /// What a control record asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ControlKind {

@@ -52,3 +52,25 @@ pub struct Counts {
     /// Anomalies told.
     pub anomalies: u64,
 }
+
+impl Counts {
+    /// What was not used, by reason, under the names that metrics carry.
+    pub fn list(&self) -> [(&'static str, u64); 14] {
+        [
+            ("audit_duplicate", self.audit_duplicates),
+            ("conflict", self.conflicts),
+            ("duplicate", self.duplicates),
+            ("gap", self.gaps),
+            ("jitter", self.jitter),
+            ("late", self.late),
+            ("not_finite", self.not_finite),
+            ("other_stage", self.other_stages),
+            ("overflow_instances", self.overflow_instances),
+            ("overflow_scopes", self.overflow_scopes),
+            ("overflow_series", self.overflow_series),
+            ("superseded", self.superseded),
+            ("unread_distribution", self.unread_distributions),
+            ("unread_signal", self.unread_signals),
+        ]
+    }
+}

@@ -11,6 +11,7 @@ mod counter;
 mod counts;
 pub mod detectors;
 mod error;
+pub mod job;
 pub mod layout;
 mod panel;
 pub mod peers;

@@ -15,6 +15,7 @@ use schemas::codec::Record as _;
 use schemas::signal::{Body, Tick, TickPosition};
 use schemas::{Control, Logic, Signal};
 use std::sync::Arc;
+use topics::declared::{CONTROL, DEAD_LETTERS, SIGNALS};
 
 /// Version of what ingest makes of a record; raised when the same record would give other signals.
 pub const SEMANTICS: i32 = 1;
@@ -78,11 +79,11 @@ impl Job for Ingest {
             retired: at.retired,
         };
         // The control topic is silent for days; it must not hold the clock back.
-        let raw = positions.iter().filter(|at| *at.partition.topic != *topics::CONTROL.name);
+        let raw = positions.iter().filter(|at| *at.partition.topic != *CONTROL.name);
         let tick = Signal { body: Body::Tick(Tick { positions: raw.map(position).collect() }), ..Signal::default() };
         let value = tick.encode().map_err(|e| EngineError::Configuration(format!("a tick cannot be encoded: {e}")))?;
         let message = |partition| Message {
-            topic: topics::SIGNALS.name.into(),
+            topic: SIGNALS.name.into(),
             partition,
             value: Some(value.clone()),
             ..Message::default()
@@ -102,7 +103,7 @@ struct Reader {
 
 impl Operator for Reader {
     fn process(&mut self, fed: &Fed, out: &mut Vec<Output>) -> Result<(), EngineError> {
-        if self.task.id.topic == topics::CONTROL.name {
+        if self.task.id.topic == CONTROL.name {
             self.forward(fed, out);
             return Ok(());
         }
@@ -153,7 +154,7 @@ impl Reader {
                 out.push(Output {
                     at: fed.at,
                     operator: 0,
-                    topic: topics::SIGNALS.name.into(),
+                    topic: SIGNALS.name.into(),
                     partition,
                     key: Some(key),
                     headers: trace.clone(),
@@ -193,7 +194,7 @@ impl Reader {
             Ok(value) => out.extend((0..self.partitions).map(|partition| Output {
                 at: fed.at,
                 operator: 0,
-                topic: topics::SIGNALS.name.into(),
+                topic: SIGNALS.name.into(),
                 partition,
                 key: fed.record.key.as_deref().map(<[u8]>::to_vec),
                 headers: Vec::new(),
@@ -212,7 +213,7 @@ impl Reader {
         Output {
             at: fed.at,
             operator: 1,
-            topic: topics::DEAD_LETTERS.name.into(),
+            topic: DEAD_LETTERS.name.into(),
             partition: topics::partition_for(place.as_bytes(), self.dead_partitions),
             key: letter.key,
             headers: letter.headers.into_iter().map(|(name, value)| (name, value.into())).collect(),

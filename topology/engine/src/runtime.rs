@@ -169,14 +169,13 @@ fn drive(assignment: &Assignment, number: usize, stopping: &Stopping, status: &S
     let name = lane.name().to_owned();
     let mut attempts = 0;
     while !stopping.is_stopping() {
+        // Read before the step: only an end seen after the last record was written is the end.
+        let complete = matches!(until, Until::Complete(complete) if complete.load(Ordering::SeqCst));
         match lane.step() {
             Ok(progress) => {
                 attempts = 0;
                 report(&lane, &name, progress, environment, status);
-                if let Until::Complete(complete) = until
-                    && complete.load(Ordering::SeqCst)
-                    && progress.at_end
-                {
+                if complete && progress.at_end {
                     break;
                 }
             }

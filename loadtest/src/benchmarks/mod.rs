@@ -1,0 +1,12 @@
+//! One file per benchmark.
+
+pub(crate) mod detect;
+pub(crate) mod latency;
+pub(crate) mod memory;
+pub(crate) mod recovery;
+pub(crate) mod state;
+
+/// Says on standard error what is going on; standard output is for the report.
+fn say(what: impl std::fmt::Display) {
+    eprintln!("loadtest: {what}");
+}
