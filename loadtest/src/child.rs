@@ -11,7 +11,6 @@ use crate::site::{self, Site};
 use crate::watched::Watched;
 use anyhow::Context;
 use clap::Args;
-use engine::clock::WallClock;
 use engine::log::{Log, TopicPartition};
 use engine::runtime::{self, Assignment, Status, Stopping, Until};
 use estate::FleetPlan;
@@ -151,11 +150,12 @@ fn is_caught_up(status: &Status, partitions: u32) -> bool {
 fn start_live(options: &Options, site: &Site, from: u64, written_up: Arc<AtomicBool>) -> anyhow::Result<()> {
     let plan =
         FleetPlan { seed: options.seed, series: options.series, entities: options.entities, ..FleetPlan::default() };
-    let mut backlog = Backlog::new(&*site.log, plan, options.partitions, TICK_MILLIS)?;
-    let mut next = backlog.slices_by(last_tick(&*site.log)?).max(from * backlog.slices());
-    let (clock, base) = (site.clock.clone(), options.base_millis);
-    let first = from * backlog.slices();
+    let (log, clock) = (site.log.clone(), site.clock.clone());
+    let (partitions, base) = (options.partitions, options.base_millis);
     let body = move || -> anyhow::Result<()> {
+        let mut backlog = Backlog::new(&*log, plan, partitions, TICK_MILLIS)?;
+        let first = from * backlog.slices();
+        let mut next = backlog.slices_by(last_tick(&*log)?).max(first);
         loop {
             let due = first + ((clock.now_millis() - base) / TICK_MILLIS).max(0) as u64;
             while next < due {

@@ -12,7 +12,6 @@ use crate::report::{Better, Figure, Report};
 use crate::site::{self, Site};
 use crate::spread::{quantile, sorted};
 use anyhow::Context;
-use engine::clock::WallClock;
 use engine::lane::{LaneConfig, Ticks};
 use engine::log::{Limit, Log, Message, Polled, Producer};
 use engine::runtime::{self, Assignment, Status, Stopping, Until};
@@ -101,7 +100,7 @@ fn highest_load(
     say(format_args!("a backlog of {rounds} rounds of {} series", plan.series));
     let start_time = plan.start_time - rounds as i64 * plan.interval;
     let fleet = Fleet::new(FleetPlan { start_time, ..plan.clone() });
-    let mut sender = Sender::new(site)?;
+    let mut sender = Sender::new(&*site.log)?;
     for round in 0..rounds {
         let timestamp = start_time + round as i64 * plan.interval;
         sender.send(otlp::requests(&fleet, round), timestamp)?;
@@ -161,8 +160,8 @@ struct Sender {
 }
 
 impl Sender {
-    fn new(site: &Site) -> anyhow::Result<Self> {
-        Ok(Sender { producer: site.log.producer("loadtest-collector")?, next: 0 })
+    fn new(log: &dyn Log) -> anyhow::Result<Self> {
+        Ok(Sender { producer: log.producer("loadtest-collector")?, next: 0 })
     }
 
     fn send(&mut self, requests: Vec<Vec<u8>>, timestamp: i64) -> anyhow::Result<()> {
@@ -206,11 +205,11 @@ fn under_load(
     let fleet = Fleet::new(FleetPlan { start_time, interval: (interval * 1e3).max(1.0) as i64, ..plan.clone() });
     // Encoded beforehand: the load generator must not take the processor from what is measured.
     let prepared: Vec<Vec<Vec<u8>>> = (0..rounds).map(|round| otlp::requests(&fleet, round)).collect();
-    let mut sender = Sender::new(site)?;
-    let clock = site.clock.clone();
+    let (log, clock) = (site.log.clone(), site.clock.clone());
     let watch = Stopwatch::start();
     let begun = now();
     let collector = move || -> anyhow::Result<f64> {
+        let mut sender = Sender::new(&*log)?;
         let mut behind: f64 = 0.0;
         for (round, mut requests) in prepared.into_iter().enumerate() {
             let slices = ((interval / 0.1).round() as usize).max(1);
