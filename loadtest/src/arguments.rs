@@ -123,7 +123,7 @@ pub(crate) struct RecoveryOptions {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=50))]
     pub(crate) repetitions: u64,
     /// Lanes of detect.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=64))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
     pub(crate) lanes: u64,
     /// Memory of the process, MiB, shared out as `bellbuoy run` does.
     #[arg(long, default_value_t = 2_048, value_parser = clap::value_parser!(u64).range(64..))]
@@ -142,7 +142,7 @@ pub(crate) struct MemoryOptions {
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u64).range(2..))]
     pub(crate) rounds: u64,
     /// Lanes of detect.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=64))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
     pub(crate) lanes: u64,
     /// Memory of the process, MiB, shared out as `bellbuoy run` does.
     #[arg(long, default_value_t = 1_024, value_parser = clap::value_parser!(u64).range(64..))]

@@ -5,7 +5,7 @@
 //! what should have been written while no process lived is written at once.
 
 use crate::backlog::Backlog;
-use crate::meter::{Stopwatch, now, peak_memory};
+use crate::meter::{Stopwatch, peak_memory};
 use crate::scan::each_batch;
 use crate::site::{self, Site};
 use crate::watched::Watched;
@@ -70,8 +70,16 @@ pub(crate) enum Said {
     CaughtUp {
         /// Where the state of each partition's task was, and where the log ended.
         ranges: Vec<(i64, i64)>,
-        /// Seconds since the process began.
+        /// Wall seconds since the process began.
         seconds: f64,
+        /// Processor seconds since then.
+        processor: f64,
+        /// Wall seconds until the log was open.
+        log_open: f64,
+        /// Wall seconds in which state stores were opened, on the lanes' threads.
+        state_open: f64,
+        /// Wall seconds in which values were read from them.
+        state_read: f64,
     },
     /// The log was read to its end.
     Done {
@@ -92,6 +100,7 @@ pub(crate) enum Said {
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let watch = Stopwatch::start();
     let site = Site::open(&options.folder)?;
+    let (log_open, _) = watch.seconds();
     let stores = Watched::over(site::stores(&options.folder, options.memory));
     let checkpoints = options.folder.join("checkpoints");
     let complete = Arc::new(AtomicBool::new(true));
@@ -113,11 +122,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             anyhow::ensure!(!running.is_finished(), "the lanes ended: {:?}", running.join());
             std::thread::sleep(Duration::from_millis(2));
         }
-        let began = stores.notes().began;
+        let notes = stores.notes();
         let ends = site.ends(SIGNALS.name, options.partitions)?;
-        let range = |(partition, end): (u32, i64)| (began.get(&partition).copied().unwrap_or(0), end);
+        let range = |(partition, end): (u32, i64)| (notes.began.get(&partition).copied().unwrap_or(0), end);
         let ranges = (0..).zip(ends).map(range).collect();
-        say(&Said::CaughtUp { ranges, seconds: now().as_secs_f64() })?;
+        let (seconds, processor) = watch.seconds();
+        let (state_open, state_read) = (notes.opening.as_secs_f64(), notes.reading.0.as_secs_f64());
+        say(&Said::CaughtUp { ranges, seconds, processor, log_open, state_open, state_read })?;
         // Until killed.
         running.join()?;
         return Ok(());

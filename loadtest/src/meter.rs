@@ -17,6 +17,11 @@ pub(crate) fn processor_time() -> Duration {
     time_of(ClockId::ProcessCPUTime)
 }
 
+/// Processor time of this thread; unlike wall time it does not count what else the machine does.
+pub(crate) fn thread_time() -> Duration {
+    time_of(ClockId::ThreadCPUTime)
+}
+
 /// Wall and processor time since a moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch {

@@ -1,6 +1,6 @@
 //! State stores that note what they are used for: time and bytes of flushes, and where tasks began.
 
-use crate::meter::now;
+use crate::meter::{now, thread_time};
 use engine::error::StateError;
 use engine::state::{Fill, Marker, Snapshot, StateStore, StateStores};
 use engine::task::TaskId;
@@ -13,10 +13,14 @@ use std::time::Duration;
 pub(crate) struct Notes {
     /// Flushes.
     pub(crate) flushes: u64,
-    /// Time spent in them, encoding included.
+    /// Processor time that lanes spent in them, encoding included; RocksDB's background threads are not in it.
     pub(crate) flushing: Duration,
     /// Bytes of values flushed.
     pub(crate) bytes: u64,
+    /// Wall time in which stores were opened.
+    pub(crate) opening: Duration,
+    /// Wall time in which values were read back, and how many.
+    pub(crate) reading: (Duration, u64),
     /// Offset of the state that each partition's task began with; 0 where there was none.
     pub(crate) began: BTreeMap<u32, i64>,
 }
@@ -42,7 +46,9 @@ impl Watched {
 
 impl StateStores for Watched {
     fn open(&self, task: &TaskId) -> Result<Box<dyn StateStore>, StateError> {
+        let begun = now();
         let store = Store { inner: self.inner.open(task)?, notes: self.notes.clone() };
+        store.note(|notes| notes.opening += now() - begun);
         let offset = store.inner.marker()?.map_or(0, |marker| marker.offset);
         store.note(|notes| notes.began.insert(task.partition, offset));
         Ok(Box::new(store))
@@ -70,11 +76,14 @@ impl StateStore for Store {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        self.inner.get(key)
+        let begun = now();
+        let value = self.inner.get(key);
+        self.note(|notes| notes.reading = (notes.reading.0 + (now() - begun), notes.reading.1 + 1));
+        value
     }
 
     fn flush(&mut self, fill: &mut Fill<'_>, marker: &Marker) -> Result<(), StateError> {
-        let (begun, mut bytes) = (now(), 0);
+        let (begun, mut bytes) = (thread_time(), 0);
         let result = self.inner.flush(
             &mut |put| {
                 fill(&mut |key, value| {
@@ -86,7 +95,7 @@ impl StateStore for Store {
         );
         self.note(|notes| {
             notes.flushes += 1;
-            notes.flushing += now() - begun;
+            notes.flushing += thread_time() - begun;
             notes.bytes += bytes;
         });
         result

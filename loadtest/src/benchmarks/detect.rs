@@ -7,7 +7,7 @@
 use super::say;
 use crate::arguments::DetectOptions;
 use crate::backlog::Backlog;
-use crate::meter::{Stopwatch, now, wait_until_quiet};
+use crate::meter::{Stopwatch, thread_time, wait_until_quiet};
 use crate::report::{Better, Figure, Report};
 use crate::scan::{Scan, each_batch, samples, scan};
 use crate::site::{self, Site};
@@ -153,7 +153,7 @@ fn lanes(site: &Site, folder: &std::path::Path, lanes: usize, warm: u64, all: u6
     Ok(ran)
 }
 
-/// Seconds of one thread for the warm rounds, part by part, without the engine.
+/// Processor seconds of one thread for the warm rounds, part by part, without the engine.
 #[derive(Default)]
 struct Parts {
     read: f64,
@@ -169,9 +169,9 @@ fn parts(log: &dyn Log, warm: &[i64], ends: &[i64]) -> anyhow::Result<Parts> {
     for (partition, (warm, end)) in (0..).zip(warm.iter().zip(ends)) {
         let at = TopicPartition::new(SIGNALS.name, partition);
         let mut baselines: BTreeMap<Vec<u8>, Baseline> = BTreeMap::new();
-        let (mut counts, mut found, mut mark) = (Counts::default(), Vec::new(), now());
+        let (mut counts, mut found, mut mark) = (Counts::default(), Vec::new(), thread_time());
         let mut took = |share: &mut f64, counted: bool| {
-            let time = now();
+            let time = thread_time();
             *share += if counted { (time - mark).as_secs_f64() } else { 0.0 };
             mark = time;
         };
