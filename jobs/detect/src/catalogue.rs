@@ -92,6 +92,39 @@ pub fn family(measure: &str) -> Family {
     }
 }
 
+/// True for units in which an autoscaler counts: only a number never seen is remarkable.
+pub fn counts_replicas(unit: &str) -> bool {
+    matches!(unit, "{instance}" | "{pod}" | "{replica}")
+}
+
+/// What several measures of one scope tell about in common, so that one cause is told once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// Time on processors.
+    Cpu,
+    /// Memory, and its faults.
+    Memory,
+    /// Traffic.
+    Network,
+    /// Files.
+    Filesystem,
+    /// What went wrong.
+    Errors,
+}
+
+/// The resource a measure tells about, where it is one of those many measures share.
+pub fn resource(measure: &str) -> Option<Resource> {
+    let has = |word: &str| measure.contains(word);
+    match measure {
+        _ if family(measure) == Family::Errors => Some(Resource::Errors),
+        _ if has(".cpu.") || has(".cpu_") => Some(Resource::Cpu),
+        _ if has(".memory.") || has(".memory_") => Some(Resource::Memory),
+        _ if has(".network.") => Some(Resource::Network),
+        _ if has(".filesystem.") || has(".volume.") => Some(Resource::Filesystem),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,5 +162,14 @@ mod tests {
         assert_eq!(family("k8s.pod.network.errors"), Family::Errors);
         assert_eq!(family("http.server.request.duration"), Family::Latency);
         assert_eq!(family("container.cpu.time"), Family::Saturation);
+    }
+
+    #[test]
+    fn all_readings_of_memory_are_one_resource() {
+        for measure in ["container.memory.rss", "k8s.pod.memory.working_set", "container.memory.page_faults"] {
+            assert_eq!(resource(measure), Some(Resource::Memory), "{measure}");
+        }
+        assert_eq!(resource("k8s.pod.network.errors"), Some(Resource::Errors));
+        assert_eq!(resource("http.server.active_requests"), None);
     }
 }

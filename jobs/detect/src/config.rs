@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// Version of what the same log and configuration lead to; raised with every change of output.
 pub const SEMANTICS: i32 = 1;
 
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
+
 /// Configuration of the detectors.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -54,6 +57,10 @@ pub struct Rows {
     pub longest_gap: i64,
     /// Judge the number of instances as a series of its own.
     pub count_instances: bool,
+    /// Milliseconds for which an instance is young, 0–86400000: caches fill, files come. While a third of the judged are
+    /// young, a level that falls is nothing to tell, and one that rises is told if it stays up afterwards. For as long
+    /// after the number of instances changed by a quarter, their shares differ: local noise and levels tell nothing.
+    pub settle: i64,
 }
 
 /// One series against its own past.
@@ -67,6 +74,30 @@ pub struct Univariate {
     /// Relative change, 0–1, below which a departure is unusual at most, however rare: a tenth of a percent more memory
     /// than ever before is worth nobody's time. Scores do not depend on it.
     pub least_change: f64,
+    /// Absolute change below which a departure is unusual at most, by unit.
+    pub least: Least,
+    /// Rows a departure must be seen in, of one more, before it is more than unusual, 1–100: a single row is noise.
+    pub persist: u32,
+    /// Milliseconds of a series' own history before a departure is more than unusual.
+    pub mature_age: i64,
+    /// The same where only the hour of day speaks: each hour must have been seen on two days.
+    pub season_age: i64,
+    /// Rows of history that it takes as well, 0–1000000.
+    pub mature_rows: u32,
+}
+
+/// Least absolute changes worth telling, by unit. They leave rates of rare events to a detector that counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Least {
+    /// Cores.
+    pub cores: f64,
+    /// Bytes, of a level.
+    pub bytes: f64,
+    /// Bytes a second.
+    pub bytes_per_second: f64,
+    /// Anything else counted, a second.
+    pub events_per_second: f64,
 }
 
 /// All series of a scope together.
@@ -81,6 +112,10 @@ pub struct EntityScore {
     pub novel: f32,
     /// Series a scope needs at least, 1–100.
     pub least_channels: usize,
+    /// Rows in a row that the score must be sharp, 1–100.
+    pub persist: u32,
+    /// Milliseconds of history before it is told.
+    pub mature_age: i64,
 }
 
 /// First-seen calls and peers.
@@ -91,7 +126,9 @@ pub struct Novelty {
     pub enabled: bool,
     /// Observations from which a subject is judged, 1–1000000.
     pub mature_count: u64,
-    /// Milliseconds of history from which a subject is judged, whichever comes first.
+    /// Milliseconds of history that this takes at least: what comes once a day must have had its chance.
+    pub least_age: i64,
+    /// Milliseconds of history from which a subject is judged however few its observations.
     pub mature_age: i64,
     /// Chance of a new key above which a subject is always new and not judged, 0–1.
     pub always_new: f64,
@@ -129,19 +166,50 @@ impl Default for Limits {
 
 impl Default for Rows {
     fn default() -> Self {
-        Rows { warm_up: 180_000, forget_after: 10, longest_gap: 5, count_instances: true }
+        Rows { warm_up: 180_000, forget_after: 10, longest_gap: 5, count_instances: true, settle: 1_800_000 }
     }
 }
 
 impl Default for Univariate {
     fn default() -> Self {
-        Univariate { enabled: true, tell_from: Band::Sharp, least_change: 0.05 }
+        Univariate {
+            enabled: true,
+            tell_from: Band::Sharp,
+            least_change: 0.2,
+            least: Least::default(),
+            persist: 3,
+            mature_age: DAY,
+            season_age: 2 * DAY,
+            mature_rows: 200,
+        }
+    }
+}
+
+impl Default for Least {
+    fn default() -> Self {
+        Least { cores: 0.05, bytes: 16.0 * 1_048_576.0, bytes_per_second: 16.0 * 1024.0, events_per_second: 0.1 }
+    }
+}
+
+impl Least {
+    /// Least change of a value in `unit`.
+    pub fn of(&self, unit: &str) -> f64 {
+        match unit {
+            "{cpu}" => self.cores,
+            "By" => self.bytes,
+            "By/s" => self.bytes_per_second,
+            "{instance}" => 1.0,
+            // Of seconds a second nothing general is known.
+            "s/s" => 0.0,
+            rate if rate.ends_with("/s") => self.events_per_second,
+            _ => 0.0,
+        }
     }
 }
 
 impl Default for EntityScore {
     fn default() -> Self {
-        EntityScore { enabled: true, sharp: 4.0, novel: 8.0, least_channels: 3 }
+        EntityScore { enabled: true, sharp: 4.0, novel: 8.0, least_channels: 3, persist: 3, mature_age: DAY }
     }
 }
 
@@ -150,9 +218,10 @@ impl Default for Novelty {
         Novelty {
             enabled: true,
             mature_count: 200,
-            mature_age: 3 * 86_400_000,
+            least_age: DAY,
+            mature_age: 3 * DAY,
             always_new: 0.05,
-            half_life: 7 * 86_400_000,
+            half_life: 7 * DAY,
             unusual: 1e-3,
             sharp: 1e-4,
             novel: 1e-6,

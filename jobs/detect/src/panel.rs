@@ -38,6 +38,9 @@ pub struct Panel {
     since: i64,
     row_time: i64,
     count_series: Option<usize>,
+    /// Instances judged in the last row, and when their number last changed by a quarter.
+    judged: usize,
+    reshaped: i64,
     raw_topic: Box<str>,
     evidence: Vec<Evidence>,
     detectors: Vec<(usize, Box<dyn Detector>)>,
@@ -84,6 +87,8 @@ impl Panel {
             since: 0,
             row_time: i64::MIN,
             count_series: None,
+            judged: 0,
+            reshaped: i64::MIN,
             raw_topic: "".into(),
             evidence: Vec::new(),
             detectors: rows.map(|(index, kind)| (index, (kind.new)())).collect(),
@@ -292,11 +297,15 @@ impl Panel {
         if first {
             self.since = time;
         }
-        let judged = self.take_medians(count, config, arrival.counts);
+        let (judged, young) = self.take_medians(count, config, arrival.counts);
         if judged > 0 {
             self.row_time = self.row_time.max(time);
             arrival.counts.rows += 1;
-            self.judge(judged, arrival);
+            if 4 * judged.abs_diff(self.judged) >= judged.max(self.judged) {
+                self.reshaped = self.row_time;
+            }
+            self.judged = judged;
+            self.judge(young, arrival);
         }
         let oldest = self.open.saturating_sub(u64::from(config.rows.forget_after));
         self.instances.retain(|instance| instance.row >= oldest);
@@ -304,8 +313,8 @@ impl Panel {
         self.evidence.clear();
     }
 
-    /// Medians over the instances that are not warming up, into `values`; how many these are.
-    fn take_medians(&mut self, count: usize, config: &Config, counts: &mut Counts) -> usize {
+    /// Medians over the instances that are not warming up, into `values`; how many these are, and how many are young.
+    fn take_medians(&mut self, count: usize, config: &Config, counts: &mut Counts) -> (usize, usize) {
         if config.rows.count_instances
             && self.count_series.is_none()
             && self.instances.iter().any(|instance| !instance.name.is_empty())
@@ -316,11 +325,16 @@ impl Panel {
         let warm = |instance: &&Instance| {
             instance.row == open && (instance.first_time <= since || instance.time - instance.first_time >= warm_up)
         };
-        let judged = self.instances.iter().filter(warm).count();
+        let settle = config.rows.settle;
+        let (mut judged, mut young) = (0, 0);
+        for instance in self.instances.iter().filter(warm) {
+            judged += 1;
+            young += usize::from(instance.first_time > since && instance.time - instance.first_time < settle);
+        }
         let resting: u64 = self.instances.iter().filter(|i| i.row == open && !warm(i)).map(|i| u64::from(i.got)).sum();
         counts.warming += resting;
         if judged == 0 {
-            return 0;
+            return (0, 0);
         }
         self.values.clear();
         self.values.resize(self.layout.len(), ABSENT);
@@ -344,12 +358,19 @@ impl Panel {
         if let Some(series) = self.count_series {
             self.values[series] = count as f64;
         }
-        judged
+        (judged, young)
     }
 
-    fn judge(&mut self, judged: usize, arrival: &mut Arrival<'_, '_>) {
-        let row =
-            Row { layout: &self.layout, values: &self.values, fresh: self.known, instances: judged, since: self.since };
+    fn judge(&mut self, young: usize, arrival: &mut Arrival<'_, '_>) {
+        let row = Row {
+            layout: &self.layout,
+            values: &self.values,
+            fresh: self.known,
+            instances: self.judged,
+            young,
+            reshaped: self.row_time.saturating_sub(self.reshaped) < arrival.config.rows.settle,
+            since: self.since,
+        };
         for (kind, detector) in &mut self.detectors {
             let mut context = Context {
                 config: arrival.config,

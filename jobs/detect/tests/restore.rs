@@ -25,6 +25,10 @@ impl Run {
         let mut config = Config::default();
         config.univariate.tell_from = Band::Unusual;
         config.univariate.least_change = 0.0;
+        config.univariate.persist = 2;
+        config.univariate.mature_age = 0;
+        config.entity.mature_age = 0;
+        config.novelty.least_age = 0;
         config.rows.warm_up = 60_000;
         config.novelty.unusual = 1.0;
         config.limits.series = 4;

@@ -71,8 +71,19 @@ pub struct Row<'a> {
     pub fresh: usize,
     /// Instances that took part.
     pub instances: usize,
+    /// Those of them that are young.
+    pub young: usize,
+    /// True for a while after the number of instances changed: each carries another share since.
+    pub reshaped: bool,
     /// Time of the panel's first row, milliseconds.
     pub since: i64,
+}
+
+impl Row<'_> {
+    /// True while so many instances are young that levels say more about their age than about the workload.
+    pub fn is_young(&self) -> bool {
+        self.young > 0 && 3 * self.young >= self.instances
+    }
 }
 
 /// What surrounds an observation.

@@ -1,5 +1,6 @@
 //! First-seen calls, namespaces and egress peers of one entity: how unlikely a new one is, for it and among its peers.
 //!
+//! A first-seen peer outside the cluster is told a band higher than its chance alone says.
 //! An entity for which new keys are common (chance above `always_new`) is not judged in that dimension.
 
 mod keys;
@@ -21,6 +22,7 @@ pub const KIND: Kind = Kind {
     keys: &[
         "novelty.enabled",
         "novelty.mature_count",
+        "novelty.least_age",
         "novelty.mature_age",
         "novelty.always_new",
         "novelty.half_life",
@@ -60,8 +62,10 @@ impl Detector for NoveltyDetector {
             Observation::Audit(event) => self.observe_audit(event, context, out),
             Observation::Flow(flow) if flow.direction == Direction::Egress && !flow.peer.is_empty() => {
                 let key = hash(PEERS, &[&flow.peer, &flow.port.to_string()]);
+                // A peer outside is a way out: it is told a band higher.
+                let outside = flow.external;
                 let instances = if flow.instance.is_empty() { Vec::new() } else { vec![flow.instance.to_string()] };
-                self.observe_key(PEERS, key, || flow_wording(flow), instances, context, out);
+                self.observe_key(PEERS, key, outside, || flow_wording(flow), instances, context, out);
             }
             _ => {}
         }
@@ -87,7 +91,7 @@ impl NoveltyDetector {
             return;
         }
         let key = hash(CALLS, &[&event.verb, &event.resource, &event.subresource]);
-        self.observe_key(CALLS, key, || call_wording(event), secrets_listed::pod(event), context, out);
+        self.observe_key(CALLS, key, false, || call_wording(event), secrets_listed::pod(event), context, out);
         if !event.namespace.is_empty() {
             let key = hash(NAMESPACES, &[&event.namespace]);
             let wording = || Wording {
@@ -95,14 +99,16 @@ impl NoveltyDetector {
                 did: format!("acted in namespace `{}`", event.namespace),
                 unit: "calls",
             };
-            self.observe_key(NAMESPACES, key, wording, secrets_listed::pod(event), context, out);
+            self.observe_key(NAMESPACES, key, false, wording, secrets_listed::pod(event), context, out);
         }
     }
 
+    #[allow(clippy::too_many_arguments, reason = "one key is judged from all of these, in one place")]
     fn observe_key(
         &mut self,
         dimension: usize,
         key: u64,
+        grave: bool,
         wording: impl Fn() -> Wording,
         instances: Vec<String>,
         context: &mut Context<'_>,
@@ -116,14 +122,15 @@ impl NoveltyDetector {
             group.learn(member, key, context.time, config)
         });
         let age = context.time - keys.since();
-        let mature = first.total >= config.mature_count || age >= config.mature_age;
+        let enough = first.total >= config.mature_count && age >= config.least_age;
+        let mature = enough || age >= config.mature_age;
         if !mature || first.chance > config.always_new {
             return;
         }
         let p = first.chance * rarity(common.unwrap_or_default());
         let band = match p {
-            p if p <= config.novel => Band::Novel,
-            p if p <= config.sharp => Band::Sharp,
+            p if p <= config.novel || grave && p <= config.sharp => Band::Novel,
+            p if p <= config.sharp || grave && p <= config.unusual => Band::Sharp,
             p if p <= config.unusual => Band::Unusual,
             _ => return,
         };

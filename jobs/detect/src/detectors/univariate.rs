@@ -2,25 +2,36 @@
 
 mod bands;
 mod envelope;
+mod expected;
 mod pattern;
 mod residual;
 pub mod series;
+mod telling;
 mod window;
 
 use super::{Context, Detector, Finding, Kind, Observation, Reads, Row, term};
-use crate::layout::Reading;
 use crate::state::{Reader, put_number};
 use crate::{DetectError, catalogue, score, sentence};
-use envelope::Usual;
+use expected::{Expected, HEADS};
 use schemas::{Band, Family};
 use series::{Score, Series, WEIGHTS};
+use telling::Telling;
 
 /// The line of this detector in the list of all.
 pub const KIND: Kind = Kind {
     name: "univariate",
     family: Family::Saturation,
     doc: "A number outside everything seen in its context, or far from its local noise.",
-    keys: &["univariate.enabled", "univariate.tell_from", "univariate.least_change"],
+    keys: &[
+        "univariate.enabled",
+        "univariate.tell_from",
+        "univariate.least_change",
+        "univariate.least",
+        "univariate.persist",
+        "univariate.mature_age",
+        "univariate.season_age",
+        "univariate.mature_rows",
+    ],
     reads: Reads::Rows,
     new: || Box::new(Univariate::default()),
     decode: |from| Ok(Box::new(Univariate::decode(from)?)),
@@ -30,12 +41,14 @@ pub const KIND: Kind = Kind {
 #[derive(Debug, Default)]
 struct Univariate {
     series: Vec<Series>,
+    telling: Telling,
 }
 
 impl Detector for Univariate {
     fn observe(&mut self, observation: &Observation<'_>, context: &mut Context<'_>, out: &mut Vec<Finding>) {
         let Observation::Row(row) = observation else { return };
-        if !context.config.univariate.enabled {
+        let config = &context.config.univariate;
+        if !config.enabled {
             return;
         }
         let second = context.time.div_euclid(1000);
@@ -51,13 +64,21 @@ impl Detector for Univariate {
             if score.alert < bands::UNUSUAL {
                 continue;
             }
-            let Some(band) = band(&score, row.layout.reading(index)) else { continue };
-            let config = &context.config.univariate;
-            let expected = Expected::new(&score, self.series[index].first());
-            let small = !expected.shape && expected.change(value) < config.least_change;
-            let band = if small { Band::Unusual } else { band };
-            if band >= config.tell_from {
-                out.push(explain(index, value, &expected, &score, band, row, context));
+            let first = self.series[index].first();
+            self.telling.take_up(index, value, &score, first, row, context);
+            // Whatever comes of it, that it is unusual is known now.
+            if config.tell_from <= Band::Unusual {
+                let expected = Expected::new(&score, first);
+                out.push(explain(index, &expected, &score, Band::Unusual, &[], row, context));
+            }
+        }
+        if self.telling.is_idle() {
+            return;
+        }
+        for (departure, others) in self.telling.review(row, context) {
+            if departure.band >= config.tell_from {
+                let (expected, score) = (&departure.expected, &departure.score);
+                out.push(explain(departure.index, expected, score, departure.band, &others, row, context));
             }
         }
     }
@@ -65,10 +86,11 @@ impl Detector for Univariate {
     fn encode(&self, out: &mut Vec<u8>) {
         put_number(out, self.series.len() as u64);
         self.series.iter().for_each(|series| series.encode(out));
+        self.telling.encode(out);
     }
 
     fn heap_bytes(&self) -> usize {
-        self.series.capacity() * size_of::<Series>()
+        self.series.capacity() * size_of::<Series>() + self.telling.heap_bytes()
     }
 }
 
@@ -79,95 +101,35 @@ impl Univariate {
         for _ in 0..count {
             series.push(Series::decode(from)?);
         }
-        Ok(Univariate { series })
+        Ok(Univariate { series, telling: Telling::decode(from)? })
     }
 }
 
-/// The band of the score. A number of instances has no noise: only what was never seen counts.
-fn band(score: &Score, reading: Reading) -> Option<Band> {
-    let raw = if reading == Reading::Instances { score.alert.min(score.novelty) } else { score.alert };
-    bands::of(raw)
-}
-
-const HEADS: [(&str, &str); 6] = [
-    ("novelty P", "after a value like the one before"),
-    ("novelty V", "at this level of noise"),
-    ("novelty H", "at this hour of day"),
-    ("novelty A", "as mean of 12"),
-    ("novelty B", "as mean of 288"),
-    ("novelty S", "in a shape like this"),
-];
-
-/// What was usual where the score comes from, in the series' own values.
-struct Expected {
-    low: f64,
-    high: f64,
-    count: f32,
-    /// When it is usual.
-    when: &'static str,
-    /// True where the bounds say nothing: a shape lies inside them.
-    shape: bool,
-}
-
-impl Expected {
-    fn new(score: &Score, first: f64) -> Self {
-        let leading = leading_head(score);
-        let age = score.age as f32;
-        let all = Usual { low: score.bounds.0, high: score.bounds.1, count: age };
-        let (usual, when, shape) = if score.novelty < score.alert {
-            let (mean, noise) = (score.distance.local_mean, 3.0 * score.distance.local_deviation);
-            (Usual { low: mean - noise, high: mean + noise, count: age }, "of late", false)
-        } else if leading < 3 {
-            (score.usual[leading], HEADS[leading].1, false)
-        } else {
-            // Means and shapes have bounds of their own; the series' are what a person can compare with.
-            (all, HEADS[leading].1, true)
-        };
-        Expected {
-            low: first + f64::from(usual.low),
-            high: first + f64::from(usual.high),
-            count: usual.count,
-            when,
-            shape,
-        }
-    }
-
-    /// How far the value lies outside, relative to the larger of value and bound.
-    fn change(&self, value: f64) -> f64 {
-        let (outside, bound) =
-            if value > self.high { (value - self.high, self.high) } else { (self.low - value, self.low) };
-        let size = value.abs().max(bound.abs());
-        if outside > 0.0 && size > 0.0 { outside / size } else { 0.0 }
-    }
-}
-
-/// The head that adds most to the novelty.
-fn leading_head(score: &Score) -> usize {
-    let contribution = |head: usize| WEIGHTS[head] * score.heads[head];
-    (0..6).fold(0, |best, head| if contribution(head) > contribution(best) { head } else { best })
-}
-
+/// The finding of one series; `others` are the series of the same cause.
 fn explain(
     index: usize,
-    value: f64,
     expected: &Expected,
     score: &Score,
     band: Band,
+    others: &[usize],
     row: &Row<'_>,
     context: &Context<'_>,
 ) -> Finding {
     let layout = row.layout;
+    let value = row.values[index];
     let unit = layout.value_unit(index);
-    let Expected { low, high, count, when, .. } = *expected;
+    let Expected { low, high, count, .. } = *expected;
     let label = layout.label(index);
+    let since = score.since.saturating_mul(1000);
     let text = format!(
-        "{label} of {} is {}; usual {when}: {} to {} ({} observations over {})",
+        "{label} of {} is {}; usual {}: {} to {} ({} observations over {})",
         sentence::part(context.entity, context.scope),
         layout.quantity(index, value),
+        expected.when(),
         layout.quantity(index, low),
         layout.quantity(index, high),
         sentence::thousands(f64::from(score.age)),
-        sentence::span(context.time - row.since),
+        sentence::span(context.time.saturating_sub(since)),
     );
     let mut terms = vec![
         term("observed", value, &unit),
@@ -185,6 +147,11 @@ fn explain(
         term("distance from local noise", f64::from(score.distance.burst), "sd"),
         term("score", f64::from(score.alert), ""),
     ]);
+    terms.extend(others.iter().filter(|&&other| !row.values[other].is_nan()).map(|&other| schemas::Term {
+        name: format!("also {}", layout.label(other)).into(),
+        value: row.values[other],
+        unit: layout.value_unit(other).into(),
+    }));
     Finding {
         measure: label,
         family: catalogue::family(layout.measure(index)),
@@ -197,7 +164,7 @@ fn explain(
         instances: Vec::new(),
         onset: score.onset.saturating_mul(1000).clamp(0, context.time),
         baseline_count: i64::from(score.age),
-        baseline_since: row.since,
+        baseline_since: since,
     }
 }
 

@@ -19,6 +19,8 @@ impl Panel {
         put_number(out, self.known as u64);
         put_signed(out, self.since);
         put_signed(out, self.row_time);
+        put_number(out, self.judged as u64);
+        put_signed(out, self.reshaped);
         put_number(out, self.hint as u64);
         put_text(out, &self.raw_topic);
         put_number(out, self.evidence.len() as u64);
@@ -52,6 +54,8 @@ impl Panel {
         panel.known = from.number()? as usize;
         panel.since = from.signed()?;
         panel.row_time = from.signed()?;
+        panel.judged = from.number32()? as usize;
+        panel.reshaped = from.signed()?;
         panel.hint = from.number32()? as usize;
         panel.raw_topic = from.text()?.into();
         for _ in 0..from.count()? {

@@ -16,7 +16,7 @@ const LEVELS: usize = 12;
 const SPREADS: usize = 8;
 const HOURS: usize = 24;
 /// How much the highest score of late fades a point.
-const GATE_DECAY: f32 = 0.985;
+pub const GATE_DECAY: f32 = 0.985;
 /// A score is told when it exceeds the highest of late by this factor.
 pub const GATE_FACTOR: f32 = 1.3;
 
@@ -33,6 +33,7 @@ pub struct Series {
     step: u32,
     first: f64,
     second: i64,
+    since: i64,
     onset: i64,
     votes: u8,
     residual: Residual,
@@ -64,6 +65,8 @@ pub struct Score {
     pub bounds: (f32, f32),
     /// Points before this one.
     pub age: u32,
+    /// Time of the first point, seconds.
+    pub since: i64,
     /// When the score rose above [`bands::UNUSUAL`], seconds.
     pub onset: i64,
 }
@@ -91,6 +94,7 @@ impl Series {
             step: 0,
             first: 0.0,
             second: 0,
+            since: 0,
             onset: i64::MIN,
             votes: 0,
             residual: Residual::new(),
@@ -112,7 +116,7 @@ impl Series {
     /// Takes the value at `second` in and scores it against everything before.
     pub fn push(&mut self, second: i64, value: f64) -> Score {
         if self.age == 0 {
-            self.first = value;
+            (self.first, self.since) = (value, second);
         }
         // The offset goes before precision does.
         let x = (value - self.first) as f32;
@@ -156,6 +160,7 @@ impl Series {
             usual,
             bounds: (low, high),
             age: before,
+            since: self.since,
             onset: self.onset,
         }
     }
@@ -228,6 +233,7 @@ impl Series {
         put_number(out, u64::from(self.step));
         put_f64(out, self.first);
         put_signed(out, self.second);
+        put_signed(out, self.second.wrapping_sub(self.since));
         put_signed(out, if self.onset == i64::MIN { 0 } else { self.second - self.onset + 1 });
         out.push(self.votes);
         self.residual.encode(out);
@@ -251,6 +257,7 @@ impl Series {
         series.step = from.number32()?;
         series.first = from.f64()?;
         series.second = from.signed()?;
+        series.since = series.second.wrapping_sub(from.signed()?);
         series.onset = match from.signed()? {
             0 => i64::MIN,
             since => series.second.wrapping_sub(since).wrapping_add(1),
