@@ -38,6 +38,8 @@ pub enum Disturbance {
     CrashAndWipeCheckpoints(u64),
     CrashAndWipeEverything(u64),
     CrashAndChangeLogic(u64),
+    /// State is lost and the log no longer reaches back to the beginning: only checkpoints can help.
+    CrashAndWipeStateBeyondRetention(u64),
     LaneJoins(u64),
     LaneLeaves(u64),
     LaneIsReplaced(u64),
@@ -49,8 +51,8 @@ pub trait Subject {
     fn job(&self, revision: i32, clock: &Arc<dyn WallClock>, metrics: &Metrics) -> Arc<dyn Job>;
     /// Topic it writes, with its partitions.
     fn output(&self) -> (&'static str, u32);
-    /// Producing task of an output and its number within that task's output.
-    fn origin(&self, value: &[u8]) -> (u32, i64);
+    /// Producing task of an output and its number within that task's output; `None` for a tick of the machine's clock.
+    fn origin(&self, value: &[u8]) -> Option<(u32, i64)>;
 }
 
 /// An input log, recorded once.
@@ -69,6 +71,7 @@ struct World {
     clock: Arc<dyn WallClock>,
     metrics: Metrics,
     faults: Faults,
+    truncated: std::sync::atomic::AtomicBool,
 }
 
 /// What a run left behind.
@@ -102,7 +105,8 @@ impl Bench {
             | CrashAndWipeState(point)
             | CrashAndWipeCheckpoints(point)
             | CrashAndWipeEverything(point)
-            | CrashAndChangeLogic(point) => point,
+            | CrashAndChangeLogic(point)
+            | CrashAndWipeStateBeyondRetention(point) => point,
             _ => 0,
         };
         world.faults.crash_at(first);
@@ -117,6 +121,9 @@ impl Bench {
             }
             if matches!(disturbance, CrashAndChangeLogic(_)) {
                 revision += 1;
+            }
+            if matches!(disturbance, CrashAndWipeStateBeyondRetention(_)) && self.truncate(&world) {
+                world.stores.wipe();
             }
             if let CrashTwice(_, second) = disturbance {
                 world.faults.crash_at(second);
@@ -191,9 +198,11 @@ impl Bench {
             clock,
             metrics: Metrics::new("test"),
             faults: Faults::default(),
+            truncated: false.into(),
         };
         let log = world.log();
-        for (name, partitions) in [(self.topic, self.partitions), subject.output()] {
+        let dead_letters = (topics::declared::DEAD_LETTERS.name, 1);
+        for (name, partitions) in [(self.topic, self.partitions), subject.output(), dead_letters] {
             let spec = TopicSpec {
                 name: name.to_owned(),
                 partitions,
@@ -205,7 +214,9 @@ impl Bench {
             log.create_topic(&spec).expect("the topic is new");
         }
         let mut producer = log.producer("generator").expect("a producer opens");
-        for chunk in self.input.chunks(11) {
+        // Transactions of one partition each, so that the offsets of a shorter input are those of a longer one.
+        let same_partition = self.input.chunk_by(|a, b| a.partition == b.partition);
+        for chunk in same_partition.flat_map(|run| run.chunks(11)) {
             producer.begin().expect("a transaction opens");
             for message in chunk {
                 producer.send(message.clone()).expect("the topic exists");
@@ -213,6 +224,28 @@ impl Bench {
             producer.commit(&[], None).expect("the transaction commits");
         }
         world
+    }
+
+    /// Deletes the beginning of every partition, up to half of what its newest checkpoint covers; false while there is
+    /// a partition without a checkpoint, which could not be recovered then.
+    fn truncate(&self, world: &World) -> bool {
+        let checkpoints = world.checkpoints.list_all().expect("the store in memory lists");
+        let newest = |partition: u32| {
+            let folder = format!("/{}-{partition}/", self.topic);
+            checkpoints.iter().filter(|info| info.name.contains(&folder)).map(|info| info.offset).max()
+        };
+        let Some(covered) = (0..self.partitions).map(newest).min().flatten().filter(|&offset| offset > 3) else {
+            return false;
+        };
+        let log = world.log();
+        let mut spec = log.topics().expect("topics can be listed").into_iter().map(|t| t.spec);
+        let spec = spec.find(|spec| spec.name == self.topic).expect("the input topic exists");
+        // Timestamps of the tally's records are their numbers, which are never above their offsets.
+        log.alter_topic(&TopicSpec { retention_ms: Some(0), ..spec.clone() }).expect("retention can be changed");
+        assert!(log.enforce_retention(covered / 2).expect("retention works") > 0);
+        log.alter_topic(&spec).expect("retention can be changed");
+        world.truncated.store(true, std::sync::atomic::Ordering::Relaxed);
+        true
     }
 
     fn ran(&self, subject: &dyn Subject, world: World) -> Ran {
@@ -224,8 +257,9 @@ impl Bench {
             let batch = log.read(&TopicPartition::new(topic, partition), 0, limit).expect("the output can be read");
             for record in batch.records {
                 let value = record.value.expect("no tombstones").to_vec();
-                let (task, number) = subject.origin(&value);
-                tasks.entry(task).or_default().push((number, value));
+                if let Some((task, number)) = subject.origin(&value) {
+                    tasks.entry(task).or_default().push((number, value));
+                }
             }
         }
         // Within one partition the order is the task's; a task that writes several is put together by its numbers.
@@ -319,6 +353,11 @@ impl Ran {
     /// Output as text, for subjects that write text.
     pub fn lines(&self) -> impl Iterator<Item = &str> {
         self.tasks.values().flatten().map(|(_, value)| std::str::from_utf8(value).unwrap_or("not text"))
+    }
+
+    /// True when the log was cut off below the checkpoints.
+    pub fn was_truncated(&self) -> bool {
+        self.world.truncated.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// What the stored states stand for.

@@ -4,10 +4,12 @@
 //! took effect. Each test is one row of the claim in the README.
 
 mod bench;
+mod reader;
 mod scorer;
 mod tally;
 
 use bench::{Bench, Cadence, Disturbance};
+use reader::Reader;
 use scorer::Scorer;
 use tally::Tally;
 
@@ -16,6 +18,12 @@ const CADENCES: [Cadence; 3] = [
     Cadence { poll: 7, epoch: 3, flush_millis: 40, checkpoint_millis: 90, cache_bytes: 1 << 20 },
     Cadence { poll: 1, epoch: 1, flush_millis: 1, checkpoint_millis: 30, cache_bytes: 1 << 20 },
     Cadence { poll: 64, epoch: 10, flush_millis: 200, checkpoint_millis: 100_000, cache_bytes: 900 },
+];
+
+/// The same for detect, whose values are larger and whose log is longer.
+const DETECT: [Cadence; 2] = [
+    Cadence { poll: 200, epoch: 30, flush_millis: 60, checkpoint_millis: 150, cache_bytes: 1 << 30 },
+    Cadence { poll: 500, epoch: 100, flush_millis: 900, checkpoint_millis: 1500, cache_bytes: 100_000 },
 ];
 
 #[test]
@@ -69,6 +77,21 @@ fn lost_state_and_deleted_checkpoints_change_no_byte() {
             }
         }
     }
+}
+
+#[test]
+fn beyond_retention_checkpoints_alone_bring_a_task_back() {
+    let bench = Bench::of_tallies(4, 96);
+    let undisturbed = bench.run(&Tally::default(), CADENCES[0], 1, Disturbance::None);
+    let points = bench.count_points(&Tally::default(), CADENCES[0], 2);
+    let mut truncated = 0;
+    for point in (1..=points).step_by(11) {
+        let disturbance = Disturbance::CrashAndWipeStateBeyondRetention(point);
+        let run = bench.run(&Tally::default(), CADENCES[0], 2, disturbance);
+        run.assert_same(&undisturbed, &format!("{disturbance:?}"));
+        truncated += u32::from(run.was_truncated());
+    }
+    assert!(truncated > 20, "only {truncated} runs lost the beginning of their log");
 }
 
 #[test]
@@ -148,12 +171,13 @@ fn a_changed_logic_is_a_handover_that_loses_nothing_and_repeats_nothing() {
 #[test]
 fn detect_gives_the_same_anomalies_whatever_is_killed() {
     let scorer = Scorer::new();
-    let undisturbed = scorer.bench.run(&scorer, CADENCES[0], 1, Disturbance::None);
+    let undisturbed = scorer.bench.run(&scorer, DETECT[0], 1, Disturbance::None);
     undisturbed.assert_numbered_without_gaps();
-    assert!(scorer::anomalies(&undisturbed) > 20, "a run without anomalies proves little");
-    for (cadence, lanes) in [(CADENCES[0], 2), (CADENCES[2], 4)] {
+    let anomalies = scorer::anomalies(&undisturbed);
+    assert!(anomalies > 20, "a run with {anomalies} anomalies proves little");
+    for (cadence, lanes) in [(DETECT[0], 2), (DETECT[1], 4)] {
         let points = scorer.bench.count_points(&scorer, cadence, lanes);
-        for (at, point) in (1..=points).step_by(points as usize / 60).enumerate() {
+        for (at, point) in (1..=points).step_by(points as usize / 30).enumerate() {
             let disturbance = match at % 4 {
                 0 => Disturbance::CrashAt(point),
                 1 => Disturbance::CrashAndWipeState(point),
@@ -162,6 +186,20 @@ fn detect_gives_the_same_anomalies_whatever_is_killed() {
             };
             let crashed = scorer.bench.run(&scorer, cadence, lanes, disturbance);
             crashed.assert_same(&undisturbed, &format!("{lanes} lanes, {cadence:?}, {disturbance:?}"));
+        }
+    }
+}
+
+#[test]
+fn ingest_accounts_for_every_record_once_whatever_is_killed() {
+    let reader = Reader::new();
+    let undisturbed = reader.bench.run(&reader, CADENCES[0], 1, Disturbance::None);
+    assert_eq!(undisturbed.tasks.values().map(Vec::len).sum::<usize>(), Reader::usable());
+    for (cadence, lanes) in [(CADENCES[0], 1), (CADENCES[1], 3), (CADENCES[2], 2)] {
+        let points = reader.bench.count_points(&reader, cadence, lanes);
+        for point in (1..=points).step_by(3) {
+            let crashed = reader.bench.run(&reader, cadence, lanes, Disturbance::CrashAt(point));
+            crashed.assert_same(&undisturbed, &format!("{lanes} lanes, {cadence:?}, crash at point {point}"));
         }
     }
 }

@@ -11,11 +11,12 @@ use schemas::codec::Record as _;
 use schemas::signal::{Body, Tick, TickPosition};
 use schemas::{AnomalyBody, AnomalyRecord, Band, Signal};
 use std::sync::Arc;
+use std::time::Duration;
 use topics::declared::{ANOMALIES, SIGNALS};
 
 const PARTITIONS: u32 = 3;
-/// Signals of the run: the last of the day, which hold the story.
-const LENGTH: usize = 3000;
+/// Whose signals: those whom the estate's story is about.
+const WHO: [&str; 3] = ["cart", "ledger", "alice"];
 
 /// The job with its input.
 pub struct Scorer {
@@ -23,15 +24,13 @@ pub struct Scorer {
 }
 
 impl Scorer {
-    /// Signals of the last hours of a small estate, with a tick every so often.
+    /// A day of those whom the story is about, with a tick every so often.
     pub fn new() -> Self {
-        let plan =
-            Plan { days: 1, workloads: 8, scrape_interval: std::time::Duration::from_secs(300), ..Plan::default() };
+        let plan = Plan { days: 1, workloads: 8, scrape_interval: Duration::from_secs(120), ..Plan::default() };
         let estate = Estate::new(plan).expect("the plan is within its limits");
-        let takeover = estate.story().iter().map(|event| event.at).min().expect("an estate has a story");
         let config = ingest::Config::default();
-        let mut messages = Vec::new();
-        for record in estate.records().skip_while(|record| record.timestamp_ms < takeover) {
+        let (mut messages, mut ticked) = (Vec::new(), 0);
+        for record in estate.records() {
             let raw = ingest::Raw {
                 topic: record.topic,
                 partition: record.partition as i32,
@@ -40,17 +39,18 @@ impl Scorer {
                 ..ingest::Raw::default()
             };
             for signal in ingest::process(&raw, &config).reading.signals {
-                let key = topics::signal_key(&signal.tenant, &signal.cluster, &signal.entity.key()).into_bytes();
-                let partition = topics::partition_for(&key, PARTITIONS);
-                messages.push(message(partition, Some(key), &signal));
+                if WHO.iter().any(|name| signal.entity.name.contains(name)) {
+                    let key = topics::signal_key(&signal.tenant, &signal.cluster, &signal.entity.key()).into_bytes();
+                    let partition = topics::partition_for(&key, PARTITIONS);
+                    messages.push(message(partition, Some(key), &signal));
+                }
             }
-            if messages.len() % 50 == 0 {
-                messages.extend((0..PARTITIONS).map(|partition| message(partition, None, &tick(record.timestamp_ms))));
-            }
-            if messages.len() >= LENGTH {
-                break;
+            if record.timestamp_ms - ticked > 600_000 {
+                ticked = record.timestamp_ms;
+                messages.extend((0..PARTITIONS).map(|partition| message(partition, None, &tick(ticked))));
             }
         }
+        messages.sort_by_key(|message| message.partition);
         Scorer { bench: Bench::new(SIGNALS.name, PARTITIONS, messages) }
     }
 }
@@ -67,9 +67,9 @@ impl Subject for Scorer {
         (ANOMALIES.name, 2)
     }
 
-    fn origin(&self, value: &[u8]) -> (u32, i64) {
+    fn origin(&self, value: &[u8]) -> Option<(u32, i64)> {
         let record = AnomalyRecord::decode(value).expect("detect writes anomaly records");
-        (record.task.partition as u32, record.out_seq)
+        Some((record.task.partition as u32, record.out_seq))
     }
 }
 

@@ -40,11 +40,11 @@ impl Subject for Tally {
         ("out", 2)
     }
 
-    fn origin(&self, value: &[u8]) -> (u32, i64) {
+    fn origin(&self, value: &[u8]) -> Option<(u32, i64)> {
         let text = std::str::from_utf8(value).expect("a tally writes text");
         let mut parts = text.split('|').map(|part| part.parse::<u32>());
         match (parts.next(), parts.next()) {
-            (Some(Ok(task)), Some(Ok(number))) => (task, i64::from(number)),
+            (Some(Ok(task)), Some(Ok(number))) => Some((task, i64::from(number))),
             _ => panic!("unexpected output {text:?}"),
         }
     }

@@ -194,7 +194,13 @@ impl Lane {
                     self.ends.insert(batch.partition.clone(), batch.end);
                     match self.job.mode() {
                         Mode::Stateful => progress.records += self.process(batch)?,
-                        Mode::Merged => self.merge.add(batch),
+                        Mode::Merged => {
+                            // Nothing but a gap: there is no record that would carry the position over it.
+                            if batch.records.is_empty() && self.merge.is_empty(&batch.partition) {
+                                self.process(batch.clone())?;
+                            }
+                            self.merge.add(batch);
+                        }
                     }
                 }
                 if self.job.mode() == Mode::Merged {
@@ -277,10 +283,7 @@ impl Lane {
     fn process(&mut self, batch: Batch) -> Result<usize, EngineError> {
         let Batch { partition, mut records, next, .. } = batch;
         let count = records.len();
-        let mut position = match records.first() {
-            Some(first) => first.offset,
-            None => next,
-        };
+        let mut position = self.tasks.get(&partition).map_or(next, |task| task.processed);
         while position < next {
             let Some(task) = self.tasks.get_mut(&partition) else { return Ok(0) };
             // An epoch ends at the committed offset: what comes before has been published, what follows has not.

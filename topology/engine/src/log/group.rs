@@ -1,7 +1,7 @@
 //! Consumer groups of one process: static members, range assignment, hand-over without overlap.
 //!
-//! Invariant: a partition has at most one owner. It moves only when its owner has been told (by polling) or has left,
-//! so a live member's commit is never refused, and a replaced one's always is.
+//! Invariant: a partition has at most one owner. It moves only when its owner has been told, has polled again and so
+//! has closed what it had of it, or has left; a live member's commit is never refused, and a replaced one's always is.
 
 use super::TopicPartition;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +19,8 @@ pub struct Membership {
 pub(super) struct Group {
     members: BTreeMap<String, Member>,
     owners: BTreeMap<TopicPartition, String>,
+    /// Told to give up, still owned until the member polls again.
+    revoking: BTreeMap<String, Vec<TopicPartition>>,
     next_epoch: u64,
 }
 
@@ -62,12 +64,16 @@ impl Group {
         member: &str,
         partitions: &BTreeMap<String, u32>,
     ) -> (Vec<TopicPartition>, Vec<TopicPartition>) {
+        // What was revoked at the last poll has been closed by now: a member acts on a revocation before it polls again.
+        for partition in self.revoking.remove(member).unwrap_or_default() {
+            self.owners.remove(&partition);
+        }
         let target = self.share_of(member, partitions);
         let owned: BTreeSet<TopicPartition> =
             self.owners.iter().filter(|(_, owner)| *owner == member).map(|(p, _)| p.clone()).collect();
         let revoked: Vec<_> = owned.difference(&target).cloned().collect();
-        for partition in &revoked {
-            self.owners.remove(partition);
+        if !revoked.is_empty() {
+            self.revoking.insert(member.to_owned(), revoked.clone());
         }
         let assigned: Vec<_> = target.into_iter().filter(|p| !self.owners.contains_key(p)).collect();
         for partition in &assigned {
@@ -95,6 +101,7 @@ impl Group {
 
     fn release_all(&mut self, member: &str) {
         self.owners.retain(|_, owner| owner != member);
+        self.revoking.remove(member);
     }
 }
 
@@ -115,6 +122,8 @@ mod tests {
         group.join("b", &["t"]);
         assert!(group.settle("b", &topics).1.is_empty(), "still owned by a");
         assert_eq!(numbers(&group.settle("a", &topics).0), [2]);
+        assert!(group.settle("b", &topics).1.is_empty(), "a has been told, and may still be closing it");
+        assert!(group.settle("a", &topics).0.is_empty());
         assert_eq!(numbers(&group.settle("b", &topics).1), [2]);
     }
 
