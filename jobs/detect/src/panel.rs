@@ -16,6 +16,7 @@ use schemas::signal::{MetricSamples, Sample, SampleKind};
 use schemas::{Anomaly, OffsetRange, Signal};
 
 mod instance;
+mod medians;
 mod stored;
 
 /// How many records of a round are kept as evidence.
@@ -313,54 +314,6 @@ impl Panel {
         self.evidence.clear();
     }
 
-    /// Medians over the instances that are not warming up, into `values`; how many these are, and how many are young.
-    fn take_medians(&mut self, count: usize, config: &Config, counts: &mut Counts) -> (usize, usize) {
-        if config.rows.count_instances
-            && self.count_series.is_none()
-            && self.instances.iter().any(|instance| !instance.name.is_empty())
-        {
-            self.count_series = self.layout.add_instances(config.limits.series);
-        }
-        let (since, open, warm_up) = (self.since, self.open, config.rows.warm_up);
-        let warm = |instance: &&Instance| {
-            instance.row == open && (instance.first_time <= since || instance.time - instance.first_time >= warm_up)
-        };
-        let settle = config.rows.settle;
-        let (mut judged, mut young) = (0, 0);
-        for instance in self.instances.iter().filter(warm) {
-            judged += 1;
-            young += usize::from(instance.first_time > since && instance.time - instance.first_time < settle);
-        }
-        let resting: u64 = self.instances.iter().filter(|i| i.row == open && !warm(i)).map(|i| u64::from(i.got)).sum();
-        counts.warming += resting;
-        if judged == 0 {
-            return (0, 0);
-        }
-        self.values.clear();
-        self.values.resize(self.layout.len(), ABSENT);
-        if judged == 1 {
-            if let Some(instance) = self.instances.iter().find(warm) {
-                self.values.iter_mut().zip(&instance.values).for_each(|(value, own)| *value = *own);
-            }
-        } else {
-            for (series, value) in self.values.iter_mut().enumerate() {
-                self.scratch.clear();
-                let all = self.instances.iter().filter(warm).filter_map(|instance| instance.values.get(series));
-                self.scratch.extend(all.filter(|own| !own.is_nan()));
-                *value = median(&mut self.scratch);
-            }
-        }
-        for (series, value) in self.values.iter_mut().enumerate() {
-            if self.layout.class(series) != Class::Numeric {
-                *value = ABSENT;
-            }
-        }
-        if let Some(series) = self.count_series {
-            self.values[series] = count as f64;
-        }
-        (judged, young)
-    }
-
     fn judge(&mut self, young: usize, arrival: &mut Arrival<'_, '_>) {
         let row = Row {
             layout: &self.layout,
@@ -426,14 +379,4 @@ fn evidence(records: &[Evidence], raw_topic: &str, at: &OffsetRange<'_>) -> Vec<
 
 fn without_nan(rate: f64) -> f64 {
     if rate.is_nan() { WITHOUT_VALUE } else { rate }
-}
-
-/// The middle value, or the mean of the two in the middle; absent where there is none.
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    match values {
-        [] => ABSENT,
-        _ if values.len() % 2 == 1 => values[values.len() / 2],
-        _ => 0.5 * (values[values.len() / 2 - 1] + values[values.len() / 2]),
-    }
 }
