@@ -81,3 +81,10 @@ fn a_rare_error_is_no_alarm_and_a_burst_that_stays_is() {
     assert_eq!(burst.len(), 1, "{burst:?}");
     assert_eq!(burst[0].measure, "k8s.pod.network.errors rate");
 }
+
+#[test]
+fn memory_that_climbs_slowly_is_told_once_it_has_climbed_far() {
+    let climb = |minute: i64| usual(minute) * (1.0 + 0.01 * (minute - 3 * DAY + 60).max(0) as f64);
+    let told = anomalies(3 * DAY, climb, |_| 0.0);
+    assert!((1..=2).contains(&told.len()), "{told:?}");
+}

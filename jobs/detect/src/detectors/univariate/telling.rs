@@ -37,7 +37,13 @@ pub struct Departure {
     /// Rows it was seen in, and rows it may still wait.
     seen: u32,
     left: u32,
+    /// Rows it has been followed for.
+    followed: u32,
 }
+
+/// Rows for which a departure is followed while it grows: what climbs slowly leaves what was usual bit by bit, each bit
+/// too small to matter.
+const FOLLOW: u32 = 60;
 
 const RESOURCES: usize = 5;
 
@@ -66,7 +72,7 @@ impl Telling {
         let Some(band) = mature_band(score, row.layout.reading(index), context.time, config) else { return false };
         let reshaped =
             row.reshaped && (expected.is_local() || row.layout.reading(index) == Reading::Level && !row.is_young());
-        if band < Band::Sharp || reshaped || !matters(index, value, &expected, row, config) {
+        if band < Band::Sharp || reshaped || !leaves(index, value, &expected, row) {
             return false;
         }
         match self.waiting.iter_mut().find(|departure| departure.index == index) {
@@ -75,7 +81,7 @@ impl Telling {
             Some(_) => {}
             None => {
                 let left = config.persist + 1;
-                self.waiting.push(Departure { index, score: *score, expected, band, seen: 0, left });
+                self.waiting.push(Departure { index, score: *score, expected, band, seen: 0, left, followed: 0 });
             }
         }
         true
@@ -136,6 +142,7 @@ impl Telling {
             out.push(departure.band as u8);
             put_number(out, u64::from(departure.seen));
             put_number(out, u64::from(departure.left));
+            put_number(out, u64::from(departure.followed));
             departure.expected.encode(out);
             encode_score(&departure.score, out);
         }
@@ -150,9 +157,9 @@ impl Telling {
             let band = from.byte()?;
             let band = [Band::Unusual, Band::Sharp, Band::Novel].into_iter().find(|known| *known as u8 == band);
             let band = band.ok_or_else(|| from.corrupt("unknown band"))?;
-            let (seen, left) = (from.number32()?, from.number32()?);
+            let (seen, left, followed) = (from.number32()?, from.number32()?, from.number32()?);
             let expected = Expected::decode(from)?;
-            telling.waiting.push(Departure { index, score: decode_score(from)?, expected, band, seen, left });
+            telling.waiting.push(Departure { index, score: decode_score(from)?, expected, band, seen, left, followed });
         }
         Ok(telling)
     }
@@ -170,7 +177,10 @@ impl Departure {
             return true;
         }
         self.seen += u32::from(matters(self.index, value, &self.expected, row, &config.univariate));
-        self.left = self.left.saturating_sub(1);
+        self.followed = self.followed.saturating_add(1);
+        if self.expected.outside(value) == 0.0 || self.followed >= FOLLOW {
+            self.left = self.left.saturating_sub(1);
+        }
         self.left > 0 || self.seen >= config.univariate.persist
     }
 }
@@ -185,16 +195,19 @@ fn mature_band(score: &Score, reading: Reading, time: i64, config: &Univariate) 
     bands::of(if reading == Reading::Instances { raw.min(score.novelty) } else { raw })
 }
 
-/// True when a value lies so far outside of what is usual that somebody might care.
-fn matters(index: usize, value: f64, expected: &Expected, row: &Row<'_>, config: &Univariate) -> bool {
+/// True when a value lies outside of what is usual, and not only because it is young.
+fn leaves(index: usize, value: f64, expected: &Expected, row: &Row<'_>) -> bool {
     let outside = expected.outside(value);
     // What a young instance does not have yet, it will have.
     let young = outside < 0.0 && row.is_young() && row.layout.reading(index) == Reading::Level;
-    !expected.is_shape()
-        && !young
-        && outside != 0.0
+    outside != 0.0 && !expected.is_shape() && !young
+}
+
+/// True when it lies so far outside that somebody might care.
+fn matters(index: usize, value: f64, expected: &Expected, row: &Row<'_>, config: &Univariate) -> bool {
+    leaves(index, value, expected, row)
         && expected.change(value) >= config.least_change
-        && outside.abs() >= config.least.of(&row.layout.value_unit(index))
+        && expected.outside(value).abs() >= config.least.of(&row.layout.value_unit(index))
 }
 
 fn same_cause(layout: &Layout, one: usize, other: usize) -> bool {
