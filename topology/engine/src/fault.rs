@@ -252,6 +252,10 @@ impl Checkpoints for Faulty<Arc<dyn Checkpoints>> {
         self.faults.call("read checkpoint", || self.inner.read(name, put))
     }
 
+    fn discard(&self, task: &TaskId) -> Result<(), CheckpointError> {
+        self.faults.call("discard checkpoints", || self.inner.discard(task))
+    }
+
     fn finish(&self) {
         self.inner.finish();
     }

@@ -95,6 +95,8 @@ pub struct Found {
     pub log_end: i64,
     /// What the group has committed: offset and metadata text.
     pub committed: Option<(i64, String)>,
+    /// False for a task without state, which rebuilds nothing and needs no record before the committed offset.
+    pub stateful: bool,
     /// The task's store, and every checkpoint, in any order.
     pub candidates: Vec<Candidate>,
     /// True when a person has accepted to lose what a [`Stop`] protects.
@@ -229,12 +231,13 @@ impl fmt::Display for Stop {
             ),
             Stop::ForeignState { owner } => write!(
                 f,
-                "the state folder belongs to {owner}; point --state elsewhere, or give its content up with --accept-reset"
+                "the state belongs to {owner}; point state.folder and checkpoints.address elsewhere, or give it up and \
+                 go on from the committed offset without it, with --accept-reset"
             ),
             Stop::LogTruncated { needed, log_start } => write!(
                 f,
-                "offset {needed} is needed to rebuild the state, but the log starts at {log_start}; restore a newer \
-                 checkpoint, or give up what was learned before and start empty with --accept-reset"
+                "offset {needed} is needed to go on, but the log starts at {log_start}; restore a newer checkpoint, or \
+                 give up what lay before, and what was learned from it, with --accept-reset"
             ),
             Stop::BeyondEnd { committed, log_end } => write!(
                 f,
@@ -293,7 +296,8 @@ fn continue_from(found: &Found) -> Result<Plan, Stop> {
     let readable = found.candidates.iter().filter(|c| c.marker.logic.semantics == found.logic.semantics);
     // Local state wins over a checkpoint of the same offset: nothing has to be fetched.
     let from = readable.max_by_key(|c| (c.marker.offset, c.place == Place::Local)).cloned();
-    let offset = from.as_ref().map_or(metadata.first_offset, |c| c.marker.offset);
+    let oldest = if found.stateful { metadata.first_offset } else { committed };
+    let offset = from.as_ref().map_or(oldest, |c| c.marker.offset);
     if offset < found.log_start {
         return Err(Stop::LogTruncated { needed: offset, log_start: found.log_start });
     }

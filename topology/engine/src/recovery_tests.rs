@@ -41,6 +41,7 @@ fn found(committed: Option<i64>, candidates: Vec<Candidate>) -> Found {
         log_start: 0,
         log_end: 1000,
         committed: committed.map(|offset| (offset, metadata(9).to_string())),
+        stateful: true,
         candidates,
         accept_reset: false,
     }
@@ -89,6 +90,16 @@ fn a_log_truncated_below_the_newest_state_stops() {
     assert_eq!((plan.offset, plan.committed), (500, 500), "nothing is published twice");
     assert!(matches!(plan.verify, Verify::Handover { out_seq: 9, .. }), "the numbering goes on");
     assert!(matches!(plan.given_up, Some(Stop::LogTruncated { .. })), "and it is said");
+}
+
+#[test]
+fn a_task_without_state_needs_no_record_before_its_commit() {
+    let reader = Found { stateful: false, log_start: 500, ..found(Some(500), vec![]) };
+    assert_eq!(decide(&reader).unwrap().committed, 500);
+    let unread = Found { log_start: 501, ..reader };
+    assert_eq!(decide(&unread), Err(Stop::LogTruncated { needed: 500, log_start: 501 }));
+    let plan = decide(&Found { accept_reset: true, ..unread }).unwrap();
+    assert_eq!((plan.offset, plan.committed), (501, 501));
 }
 
 #[test]

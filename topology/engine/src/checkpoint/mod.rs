@@ -35,6 +35,8 @@ pub trait Checkpoints: Send + Sync {
     fn candidates(&self, task: &TaskId) -> Result<(Vec<Candidate>, Vec<CheckpointError>), CheckpointError>;
     /// Reads a whole checkpoint and checks it, giving each entry.
     fn read(&self, name: &str, put: &mut dyn FnMut(Vec<u8>, Vec<u8>)) -> Result<Verified, CheckpointError>;
+    /// Deletes every checkpoint of a task: a person has given up what they hold.
+    fn discard(&self, task: &TaskId) -> Result<(), CheckpointError>;
     /// Waits until everything started has been written.
     fn finish(&self);
 }
@@ -167,11 +169,21 @@ impl CheckpointStore {
         let mut mine = self.list(&marker.task)?;
         mine.retain(|info| info.name.rsplit_once('/').is_some_and(|(f, _)| f == folder));
         let excess = mine.len().saturating_sub(keep);
-        for info in &mine[..excess] {
+        self.delete(&mine[..excess])?;
+        Ok(excess)
+    }
+
+    /// Deletes every checkpoint of a task under any logic.
+    pub fn discard(&self, task: &TaskId) -> Result<(), CheckpointError> {
+        self.delete(&self.list(task)?)
+    }
+
+    fn delete(&self, checkpoints: &[CheckpointInfo]) -> Result<(), CheckpointError> {
+        for info in checkpoints {
             let location = self.location(&info.name);
             self.runtime.block_on(self.store.delete(&location)).map_err(|e| self.fail(e))?;
         }
-        Ok(excess)
+        Ok(())
     }
 
     /// Where an object is; each part of its name is a part of the path, so that none of its slashes is escaped.

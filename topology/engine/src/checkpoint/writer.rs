@@ -33,6 +33,10 @@ impl Checkpoints for Inline {
         self.store.read(name, put)
     }
 
+    fn discard(&self, task: &TaskId) -> Result<(), CheckpointError> {
+        self.store.discard(task)
+    }
+
     fn finish(&self) {}
 }
 
@@ -89,6 +93,10 @@ impl Checkpoints for Background {
 
     fn read(&self, name: &str, put: &mut dyn FnMut(Vec<u8>, Vec<u8>)) -> Result<Verified, CheckpointError> {
         self.store.read(name, put)
+    }
+
+    fn discard(&self, task: &TaskId) -> Result<(), CheckpointError> {
+        self.store.discard(task)
     }
 
     fn finish(&self) {

@@ -19,12 +19,18 @@ impl Lane {
         };
         let stateful = self.job.mode() == Mode::Stateful;
         let mut store = self.environment.stores.open(&id)?;
-        let found = self.look(&id, partition, stateful.then_some(&*store))?;
-        let plan = recovery::decide(&found).map_err(|stop| EngineError::Stop { task: id.to_string(), stop })?;
-        if let Some(given_up) = &plan.given_up {
-            tracing::warn!(task = %id, offset = plan.offset, "accepted reset, given up: {given_up}");
-        }
-        let start = self.load(&found, &plan, &mut *store)?;
+        let mut found = self.look(&id, partition, stateful.then_some(&*store))?;
+        let (plan, start) = loop {
+            let plan = recovery::decide(&found).map_err(|stop| EngineError::Stop { task: id.to_string(), stop })?;
+            match self.load(&found, &plan, &mut *store) {
+                // Read whole, it is none; an older one or the log may do, or recovery stops and says what it lacks.
+                Err(EngineError::Checkpoint(CheckpointError::Damaged { name, message })) => {
+                    tracing::warn!(task = %id, "left out: checkpoint {name} is damaged: {message}");
+                    found.candidates.retain(|candidate| candidate.place != Place::Checkpoint(name.clone()));
+                }
+                loaded => break (plan, loaded?),
+            }
+        };
         let clock = match &plan.from {
             Some(candidate) => candidate.marker.clock.clone(),
             None => Default::default(),
@@ -103,6 +109,7 @@ impl Lane {
             log_start: bounds.start,
             log_end: bounds.end,
             committed,
+            stateful: self.job.mode() == Mode::Stateful,
             candidates: usable(candidates, self.job.mode()),
             accept_reset: self.config.accept_reset,
         })
@@ -118,6 +125,13 @@ impl Lane {
             digest: Digest::default(),
             verify: plan.verify,
         };
+        if let Some(given_up) = &plan.given_up {
+            tracing::warn!(task = %found.task, offset = plan.offset, "accepted reset, given up: {given_up}");
+            // Left where they are, they would stop the next start with the same words.
+            if let Some(checkpoints) = &self.environment.checkpoints {
+                checkpoints.discard(&found.task)?;
+            }
+        }
         if self.job.mode() == Mode::Merged {
             // Nothing to rebuild: the task continues where it committed, and so does its numbering.
             start.offset = plan.committed;
