@@ -15,7 +15,7 @@ use engine::state::rocks::RocksStores;
 use ingest::job::Ingest;
 use std::sync::Arc;
 use std::time::Duration;
-use topics::declared::{ANOMALIES, DEAD_LETTERS, SIGNALS};
+use topics::declared::{ANOMALIES, CONTROL, DEAD_LETTERS, SIGNALS};
 
 /// Every job, in the order data meets them.
 pub(crate) const JOBS: [&str; 2] = ["ingest", "detect"];
@@ -55,10 +55,10 @@ pub(crate) fn lanes(name: &str, settings: &Settings) -> usize {
     }
 }
 
-/// The topic whose partitions are a job's tasks, or the raw topics of ingest.
+/// The topic whose partitions are a job's tasks; for ingest the raw topics, and what people say.
 pub(crate) fn inputs(name: &str, settings: &Settings) -> Vec<String> {
     match name {
-        "ingest" => settings.ingest.topics.keys().cloned().collect(),
+        "ingest" => settings.ingest.topics.keys().cloned().chain([CONTROL.name.to_owned()]).collect(),
         _ => vec![SIGNALS.name.to_owned()],
     }
 }
