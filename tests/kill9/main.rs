@@ -35,7 +35,7 @@ fn raw() -> &'static Installation {
         let plan = Plan { days: 1, workloads: 8, scrape_interval: Duration::from_secs(120), ..Plan::default() };
         let raw = Installation::of_estate(&plan, usize::MAX);
         let garbage = |number: u32| Message {
-            topic: if number % 2 == 0 { "k8s-audit".into() } else { "otlp_metrics".into() },
+            topic: if number.is_multiple_of(2) { "k8s-audit".into() } else { "otlp_metrics".into() },
             partition: number % 4,
             value: Some(format!("nothing that anyone writes, number {number}").into_bytes()),
             timestamp: Some(plan.start_time + i64::from(number) * 1_000_000),

@@ -6,12 +6,15 @@ use schemas::{Record as _, Signal};
 use std::collections::BTreeMap;
 use topics::declared::{DEAD_LETTERS, SIGNALS};
 
+/// Headers and value of a dead letter.
+pub type Letter = (Vec<(String, Vec<u8>)>, Option<Vec<u8>>);
+
 /// Signals and dead letters of an installation.
 pub struct Sources {
     /// By raw topic and partition, and the signals partition they went to: offset, key and value, in the log's order.
     signals: BTreeMap<(String, i32, usize), Vec<Told>>,
     /// Headers and values, sorted.
-    pub letters: Vec<(Vec<(String, Vec<u8>)>, Option<Vec<u8>>)>,
+    pub letters: Vec<Letter>,
 }
 
 type Told = (i64, Option<Vec<u8>>, Vec<u8>);

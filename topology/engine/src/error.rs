@@ -1,7 +1,7 @@
 //! What can go wrong, and who must act.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// Everything that can go wrong in the engine.
 #[derive(Debug, thiserror::Error)]
@@ -245,7 +245,7 @@ impl StateError {
 
 impl LogError {
     /// Wraps what a storage backend said.
-    pub fn storage(place: &PathBuf, error: impl fmt::Display) -> Self {
+    pub fn storage(place: &Path, error: impl fmt::Display) -> Self {
         LogError::Storage { place: place.display().to_string(), message: error.to_string() }
     }
 

@@ -32,13 +32,16 @@ pub struct Output {
     pub payload: Payload,
 }
 
+/// Makes the value of an output once its number is known.
+pub type Encode = dyn Fn(&Stamp) -> Vec<u8>;
+
 /// The value of an output.
 #[derive(Clone)]
 pub enum Payload {
     /// Bytes, or a tombstone.
     Ready(Option<Vec<u8>>),
     /// Bytes that carry the output's own number.
-    Stamped(Rc<dyn Fn(&Stamp) -> Vec<u8>>),
+    Stamped(Rc<Encode>),
 }
 
 /// What the engine knows of an output when it numbers it.

@@ -154,7 +154,7 @@ impl Task {
         let dataflow = worker.next_dataflow_index();
         let given = Rc::new(RefCell::new(Vec::new()));
         let mut input = InputHandle::new();
-        let mut probe = ProbeHandle::new();
+        let probe = ProbeHandle::new();
         let collected = given.clone();
         let installed = context.clone();
         worker.dataflow::<Epoch, _, _>(|scope| {
@@ -165,7 +165,7 @@ impl Task {
                         collected.borrow_mut().extend_from_slice(outputs);
                     }
                 })
-                .probe_with(&mut probe);
+                .probe_with(&probe);
         });
         let task = Task {
             context,

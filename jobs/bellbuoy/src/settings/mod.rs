@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(fault(|s| s.checkpoints.every = Span::seconds(0)), "checkpoints.every");
         assert_eq!(fault(|s| s.ingest.tenant = String::new()), "ingest.tenant");
         assert_eq!(
-            fault(|s| drop(s.topics.insert("bellbuoy.x".into(), TopicSettings::default()))),
+            fault(|s| s.topics.extend([("bellbuoy.x".to_owned(), TopicSettings::default())])),
             "topics.bellbuoy.x"
         );
     }

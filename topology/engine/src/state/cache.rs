@@ -48,6 +48,7 @@ pub trait CacheControl {
         self.len() == 0
     }
     /// Gives every changed value.
+    #[allow(clippy::disallowed_methods, reason = "a flush is one batch of distinct keys: its order is not visible")]
     fn write_dirty(&self, put: &mut Put<'_>);
     /// Marks every value clean: the flush has been stored.
     fn mark_clean(&mut self);
@@ -105,6 +106,7 @@ impl<V: Value> CacheControl for Cache<V> {
         self.entries.len()
     }
 
+    #[allow(clippy::disallowed_methods, reason = "a flush is one batch of distinct keys: its order is not visible")]
     fn write_dirty(&self, put: &mut Put<'_>) {
         let mut buffer = Vec::new();
         for (key, entry) in self.entries.iter().filter(|(_, e)| e.dirty) {
