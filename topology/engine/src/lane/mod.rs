@@ -382,6 +382,15 @@ impl Lane {
     }
 }
 
+impl Drop for Lane {
+    /// Closes the tasks first: once the consumer has left, another lane may open their stores.
+    fn drop(&mut self) {
+        for partition in self.partitions() {
+            self.close_task(&partition);
+        }
+    }
+}
+
 fn join(job: &dyn Job, environment: &Environment, member: &str) -> Result<Box<dyn Consumer>, EngineError> {
     let inputs = job.inputs();
     let topics: BTreeSet<&str> = inputs.iter().map(String::as_str).collect();
