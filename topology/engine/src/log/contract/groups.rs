@@ -1,7 +1,7 @@
 //! What groups promise: who owns a partition, and what a poll gives.
 
 use super::super::{Consumer, Limit, Polled, TopicPartition};
-use super::stage::{ALL_OF_IT, Stage, changed, message, polled, settled, sibling, text, values_polled};
+use super::stage::{ALL_OF_IT, Stage, changed, gives_up, message, polled, settled, sibling, text, values_polled};
 use super::{Ability, Failure, ensure, refused, same};
 use crate::clock::{SystemClock, WallClock};
 use crate::error::LogError;
@@ -17,7 +17,7 @@ pub(super) fn range(stage: Stage<'_>) -> Result<(), Failure> {
     let mut first = stage.member("a", &topics)?;
     settled(&mut *first, 7)?;
     let mut second = stage.member("b", &topics)?;
-    let (revoked, _) = changed(&mut *first)?;
+    let revoked = gives_up(&mut *first)?;
     same("revoked", revoked, [partitions(&one, 3..5), partitions(&two, 1..2)].concat())?;
     let owned = settled(&mut *second, 3)?;
     same("the second member's", owned, [partitions(&one, 3..5), partitions(&two, 1..2)].concat())
@@ -28,7 +28,7 @@ pub(super) fn takeover(stage: Stage<'_>) -> Result<(), Failure> {
     let mut first = stage.member("a", &[&at.topic])?;
     settled(&mut *first, 4)?;
     let mut second = stage.member("b", &[&at.topic])?;
-    changed(&mut *first)?;
+    gives_up(&mut *first)?;
     settled(&mut *second, 2)?;
     // As after a crash: the old handle is still there, and nobody told it.
     let mut returned = stage.member("b", &[&at.topic])?;
@@ -52,6 +52,9 @@ pub(super) fn no_double_owner(stage: Stage<'_>) -> Result<(), Failure> {
     same("before the revocation", polled(&mut *second, ALL_OF_IT)?, vec![])?;
     let (revoked, _) = changed(&mut *first)?;
     same("revoked", revoked.clone(), partitions(&at, 2..3))?;
+    // It has been told, and may still be closing what it had.
+    same("while the first closes it", polled(&mut *second, ALL_OF_IT)?, vec![])?;
+    polled(&mut *first, ALL_OF_IT)?;
     let (_, assigned) = changed(&mut *second)?;
     same("assigned", assigned, revoked)?;
     stage.write(&sibling(&at, 2), &["x"])?;
@@ -66,7 +69,7 @@ pub(super) fn leaving(stage: Stage<'_>) -> Result<(), Failure> {
     let mut first = stage.member("a", &[&at.topic])?;
     settled(&mut *first, 3)?;
     let mut second = stage.member("b", &[&at.topic])?;
-    changed(&mut *first)?;
+    gives_up(&mut *first)?;
     settled(&mut *second, 1)?;
     drop(second);
     let (revoked, assigned) = changed(&mut *first)?;

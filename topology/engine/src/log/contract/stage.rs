@@ -135,6 +135,13 @@ pub(super) fn changed(consumer: &mut dyn Consumer) -> Result<(Vec<TopicPartition
     Err(Failure("the assignment did not change".to_owned()))
 }
 
+/// Polls until partitions are revoked, and once more, which says that they are closed; gives the partitions.
+pub(super) fn gives_up(consumer: &mut dyn Consumer) -> Result<Vec<TopicPartition>, Failure> {
+    let (revoked, _) = changed(consumer)?;
+    polled(consumer, ALL_OF_IT)?;
+    Ok(revoked)
+}
+
 /// Polls until the member owns exactly so many partitions, and resumes each from the start.
 pub(super) fn settled(consumer: &mut dyn Consumer, count: usize) -> Result<Vec<TopicPartition>, Failure> {
     let mut owned: Vec<TopicPartition> = Vec::new();

@@ -1,7 +1,7 @@
 //! What transactions promise: records and offsets together, gaps, fencing, and who may commit.
 
 use super::super::{Committed, Consumer, Log, OffsetCommit, TopicPartition};
-use super::stage::{Stage, changed, message, offset, settled, sibling};
+use super::stage::{Stage, changed, gives_up, message, offset, settled, sibling};
 use super::{Failure, ensure, refused, same};
 use crate::error::LogError;
 
@@ -236,7 +236,7 @@ pub(super) fn wrong_order(stage: Stage<'_>) -> Result<(), Failure> {
 
 /// Polls both members until the second has the partition.
 fn hand_over(first: &mut dyn Consumer, second: &mut dyn Consumer, partition: &TopicPartition) -> Result<(), Failure> {
-    let (revoked, _) = changed(first)?;
+    let revoked = gives_up(first)?;
     ensure(revoked.contains(partition), format_args!("revoked {revoked:?}, expected {partition}"))?;
     let (_, assigned) = changed(second)?;
     ensure(assigned.contains(partition), format_args!("assigned {assigned:?}, expected {partition}"))

@@ -1,4 +1,4 @@
-//! What one sample costs and one series holds: `cargo run --release -p detect --example cost [rows]`.
+//! What one sample costs and one series holds: `cargo run --release -p detect --example sample_cost [rows]`.
 //!
 //! Two estates of 100,000 series each, interleaved as they would arrive: 1,000 entities of 100 series, 10,000 of 10.
 #![allow(clippy::disallowed_methods, reason = "this program measures time; the library never asks for it")]
