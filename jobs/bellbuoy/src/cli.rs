@@ -130,7 +130,7 @@ pub struct Produce {
     /// Form of the file
     #[arg(long, value_enum, default_value = "lines", value_name = "FORM")]
     pub format: InputFormat,
-    /// Load a folder of captures: every <topic>.jsonl, with partitions, keys, headers and times
+    /// Load a folder of captures: every TOPIC.jsonl, with partitions, keys, headers and times
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["topic", "file", "format", "key", "header", "partition"])]
     pub capture: Option<PathBuf>,
     /// Key of every line

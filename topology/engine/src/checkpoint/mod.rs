@@ -1,6 +1,6 @@
 //! Checkpoints: one snapshot object per task and offset, in a local folder or any object store.
 //!
-//! Name: `{job}/{logic}/{topic}-{partition}/{offset}.snap`; content: [`snapshot`].
+//! Name: `{job}/{logic}/{topic}-{partition}/{offset}.snap`; content: `snapshot.rs`.
 //!
 //! A checkpoint is a cache only while the log reaches back far enough; beyond retention it is primary data.
 

@@ -1,6 +1,6 @@
 //! The log in memory: the embedded broker on volatile storage.
 //!
-//! The storage outlives the broker, as a disk outlives a process: dropping the [`MemoryLog`] and opening another on the
+//! The storage outlives the broker, as a disk outlives a process: dropping the log and opening another on the
 //! same [`Disk`] is a restart.
 
 use super::broker::{Broker, Change, Image, PartitionId, Storage};

@@ -1,7 +1,7 @@
 //! One series: contextual envelopes, shapes and residuals, joined to one score in three bands behind an escalation gate.
 //!
 //! Strictly causal, constant work a point, fixed-size contiguous state without allocation.
-//! Invariant: the residual part stays below [`bands::NOVEL`] / [`GATE_FACTOR`], so it can never raise nor block a
+//! Invariant: the residual part stays below `bands::NOVEL` / `GATE_FACTOR`, so it can never raise nor block a
 //! novelty alarm.
 
 use super::bands;
@@ -67,7 +67,7 @@ pub struct Score {
     pub age: u32,
     /// Time of the first point, seconds.
     pub since: i64,
-    /// When the score rose above [`bands::UNUSUAL`], seconds.
+    /// When the score rose above `bands::UNUSUAL`, seconds.
     pub onset: i64,
 }
 
