@@ -3,6 +3,9 @@
 //!
 //! `BELLBUOY_REGENERATE=1` writes the expected signals anew; look at the difference before it is committed.
 
+#[path = "../../detect/tests/data/archive.rs"]
+mod archive;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ingest::{Config, Processed, Raw, TopicConfig, process};
@@ -96,11 +99,7 @@ fn golden_records_become_the_expected_signals() {
 
 #[test]
 fn the_whole_capture_is_accounted_for() {
-    let Some(folder) = std::env::var_os("BELLBUOY_DATA").map(|folder| PathBuf::from(folder).join("rig_capture")) else {
-        assert!(std::env::var_os("BELLBUOY_DATA_REQUIRED").is_none(), "BELLBUOY_DATA must name the data folder");
-        println!("skipped, because BELLBUOY_DATA does not name the folder with rig_capture");
-        return;
-    };
+    let Some(folder) = archive::folder("rig_capture") else { return };
     let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
     let mut dropped: BTreeMap<&str, u64> = BTreeMap::new();
     let mut items = 0;

@@ -5,6 +5,7 @@
 //!
 //! Invariant: nothing is stored that is not committed, and nothing visible depends on how steps cut the log.
 
+mod figures;
 mod merge;
 mod open;
 mod publish;
@@ -363,31 +364,6 @@ impl Lane {
             task.evict(share - share / 4);
         }
         Ok(())
-    }
-
-    /// Shows how far the lane is.
-    fn observe(&self) {
-        let metrics = &self.environment.metrics;
-        metrics.partitions.with_label_values(&[self.member.as_str()]).set(self.tasks.len() as i64);
-        let (mut bytes, mut values) = (0, 0);
-        for (partition, task) in &self.tasks {
-            let labels = [&*partition.topic, &partition.partition.to_string()];
-            let end = self.ends.get(partition).copied().unwrap_or(task.processed);
-            metrics.lag_records.with_label_values(&labels).set((end - task.processed).max(0));
-            bytes += task.context.cache_bytes();
-            values += task.cached_values();
-        }
-        metrics.state_bytes.with_label_values(&[self.member.as_str()]).set(bytes as i64);
-        metrics.cached_values.with_label_values(&[self.member.as_str()]).set(values as i64);
-    }
-}
-
-impl Drop for Lane {
-    /// Closes the tasks first: once the consumer has left, another lane may open their stores.
-    fn drop(&mut self) {
-        for partition in self.partitions() {
-            self.close_task(&partition);
-        }
     }
 }
 
