@@ -1,8 +1,9 @@
 //! Who may import whom among the workspace's own crates.
 //!
 //! Invariant: `bellbuoy` → jobs → `engine` → `topics` → `schemas`, downwards only; jobs never import each other, not
-//! even in their tests; `loadtest`, `estate` and `tests` may import anything. The stand-in for a library's dependency is
-//! imported by that library alone, and imports nothing but serde.
+//! even in their tests; `loadtest`, `estate` and `tests` may import anything. `rig`, which starts real parts for tests,
+//! imports nothing of ours, and nothing that ships imports it. The stand-in for a library's dependency is imported by
+//! that library alone, and imports nothing but serde.
 
 use crate::workspace::Crate;
 
@@ -17,6 +18,8 @@ const STAND_IN: &str = "serde_serializer_quick_unsupported";
 enum Place {
     /// Below everything, and out of sight of everything that is ours.
     StandIn,
+    /// The real parts beside which tests run; it knows nothing of what is tested.
+    Rig,
     Schemas,
     Topics,
     Engine,
@@ -59,6 +62,7 @@ pub fn offences(crates: &[Crate]) -> Vec<String> {
 fn place(name: &str) -> Option<Place> {
     match name {
         STAND_IN => Some(Place::StandIn),
+        "rig" => Some(Place::Rig),
         "schemas" => Some(Place::Schemas),
         "topics" => Some(Place::Topics),
         "engine" => Some(Place::Engine),
@@ -73,6 +77,7 @@ fn place(name: &str) -> Option<Place> {
 fn allowed(from: Place, to: Place, tests_only: bool) -> bool {
     match (from, to) {
         (_, Place::StandIn) => false,
+        (_, Place::Rig) => tests_only || from == Place::Proof,
         (Place::Proof | Place::Estate, _) => true,
         (_, Place::Estate) => tests_only || from > to,
         _ => from > to,
@@ -83,6 +88,8 @@ fn reason(from: Place, to: Place) -> &'static str {
     match (from, to) {
         (_, Place::StandIn) => "the stand-in is for the library that asks for it, not for us",
         (Place::Job, Place::Job) => "jobs never import each other; they meet in topics",
+        (Place::Rig, _) => "the rig knows nothing of what is tested with it",
+        (_, Place::Rig) => "the rig is for tests; nothing that ships imports it",
         (_, Place::Estate) => "only the binary ships the generated estate; elsewhere it is for tests",
         (_, Place::Proof) => "nothing that ships imports what proves it",
         _ => "arrows point down only: bellbuoy → jobs → engine → topics → schemas",
@@ -95,8 +102,10 @@ mod tests {
     use crate::workspace::Need;
 
     fn workspace(arrows: &[(&str, &str, bool)]) -> Vec<Crate> {
-        let names =
-            [STAND_IN, "schemas", "topics", "engine", "ingest", "detect", "estate", "bellbuoy", "loadtest", "tests"];
+        let names = [
+            STAND_IN, "rig", "schemas", "topics", "engine", "ingest", "detect", "estate", "bellbuoy", "loadtest",
+            "tests",
+        ];
         let needs = |name: &str| {
             let own = arrows.iter().filter(|(from, ..)| *from == name);
             own.map(|(_, to, tests_only)| Need { name: to.to_string(), tests_only: *tests_only }).collect()
@@ -118,6 +127,9 @@ mod tests {
             ("estate", "schemas", false),
             ("ingest", "estate", true),
             (STAND_IN, "serde", false),
+            ("tests", "rig", false),
+            ("loadtest", "rig", false),
+            ("engine", "rig", true),
         ];
         assert_eq!(offences(&workspace(&down)), Vec::<String>::new());
     }
@@ -151,6 +163,13 @@ mod tests {
             ("schemas", STAND_IN, false),
             ("tests", STAND_IN, true),
         ];
+        assert_eq!(offences(&workspace(&odd)).len(), odd.len());
+    }
+
+    #[test]
+    fn the_rig_knows_nothing_of_ours_and_nothing_that_ships_knows_it() {
+        let odd =
+            [("rig", "schemas", false), ("rig", "engine", true), ("engine", "rig", false), ("estate", "rig", false)];
         assert_eq!(offences(&workspace(&odd)).len(), odd.len());
     }
 

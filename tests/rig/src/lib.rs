@@ -1,0 +1,16 @@
+//! Real parts for tests, on one small machine: what a test starts is the very program that users run.
+//!
+//! Everything listens on free ports of the loopback interface, works in a folder of its own and ends with the value
+//! that started it.
+//!
+//! Invariant: no process and no folder outlives the test that asked for it, whether it returns, panics or is killed.
+
+mod deadline;
+mod error;
+mod guard;
+pub mod kafka;
+mod ports;
+mod skipping;
+
+pub use error::RigError;
+pub use skipping::provided;
