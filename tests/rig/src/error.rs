@@ -70,6 +70,12 @@ pub enum RigError {
     /// Faults are for clusters that the test started itself.
     #[error("the cluster that KAFKA_BOOTSTRAP names belongs to somebody else: its brokers are left alone")]
     NotOwned,
+    /// The cluster was started without what is asked for.
+    #[error("this cluster has no secured listeners: start it with `Settings::secured`")]
+    NotSecured,
+    /// A certificate could not be made.
+    #[error("making a certificate: {0}")]
+    Certificate(#[from] rcgen::Error),
     /// A folder, file or process could not be worked with.
     #[error("{what}: {source}")]
     Io {

@@ -1,6 +1,6 @@
 //! A real cluster comes, answers, loses brokers and takes them back, and leaves nothing.
 
-use rig::kafka::{BOOTSTRAP, Brokers, Kafka, available};
+use rig::kafka::{BOOTSTRAP, Brokers, Kafka, Secured, Settings, available, tool_at};
 use rig::{RigError, provided};
 use std::io::{BufRead as _, BufReader};
 use std::panic::AssertUnwindSafe;
@@ -90,6 +90,74 @@ fn three_brokers_survive_the_loss_of_one_and_take_it_back() {
     until("the others miss it", || kafka.alive_for(1).is_ok_and(|alive| alive == [1, 2]));
     kafka.thaw(3).expect("it is ours");
     until("it is back", || kafka.alive_for(1).is_ok_and(|alive| alive == [1, 2, 3]));
+}
+
+#[test]
+fn a_secured_cluster_lets_in_those_who_say_who_they_are() {
+    if !provided(available()) {
+        return;
+    }
+    let kafka = Settings::new(Brokers::One).secured().start().expect("a broker starts");
+    kafka.tool(TOPICS, &["--create", "--topic", "signals"]).expect("the open door stays");
+    let secured = kafka.secured().expect("it is").clone();
+    let Secured { user, password, sasl_bootstrap, tls_bootstrap, .. } = &secured;
+    let login = |module: &str, password: &str| {
+        let module = format!("org.apache.kafka.common.security.{module}");
+        format!("sasl.jaas.config={module} required username=\"{user}\" password=\"{password}\";")
+    };
+    let bearer = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
+    let sasl =
+        |mechanism: &str, login: String| format!("security.protocol=SASL_SSL\nsasl.mechanism={mechanism}\n{login}");
+    let mutual = {
+        // Kafka's clients read key and certificate from one file.
+        let both = [&secured.client_key_pem, &secured.client_certificate_pem].map(|path| read(path)).concat();
+        let path = kafka.folder().expect("it is ours").join("both.pem");
+        std::fs::write(&path, both).expect("a file can be written");
+        format!("security.protocol=SSL\nssl.keystore.type=PEM\nssl.keystore.location={}", path.display())
+    };
+    let trust = |ca: &Path| format!("ssl.truststore.type=PEM\nssl.truststore.location={}", ca.display());
+    let list = |bootstrap: &str, client: &str, ca: &Path| {
+        let file = kafka.folder().expect("it is ours").join("client.properties");
+        let patience = "default.api.timeout.ms=5000\nrequest.timeout.ms=4000\nretries=1";
+        std::fs::write(&file, format!("{client}\n{}\n{patience}\n", trust(ca))).expect("a file can be written");
+        tool_at(bootstrap, TOPICS, &["--list", "--command-config", &file.display().to_string()], "")
+    };
+
+    for (bootstrap, client) in [
+        (sasl_bootstrap, sasl("PLAIN", login("plain.PlainLoginModule", password))),
+        (sasl_bootstrap, sasl("SCRAM-SHA-256", login("scram.ScramLoginModule", password))),
+        (sasl_bootstrap, sasl("SCRAM-SHA-512", login("scram.ScramLoginModule", password))),
+        (
+            sasl_bootstrap,
+            sasl(
+                "OAUTHBEARER",
+                format!("sasl.jaas.config={bearer} required unsecuredLoginStringClaim_sub=\"{user}\";"),
+            ),
+        ),
+        (tls_bootstrap, mutual.clone()),
+    ] {
+        let listed = list(bootstrap, &client, &secured.ca_pem).unwrap_or_else(|error| panic!("{client}: {error}"));
+        assert_eq!(listed.trim(), "signals", "{client}");
+    }
+    for (bootstrap, client, ca, reason) in [
+        (
+            sasl_bootstrap,
+            sasl("PLAIN", login("plain.PlainLoginModule", "wrong")),
+            &secured.ca_pem,
+            "Invalid username or password",
+        ),
+        (
+            sasl_bootstrap,
+            sasl("SCRAM-SHA-512", login("scram.ScramLoginModule", "wrong")),
+            &secured.ca_pem,
+            "invalid credentials",
+        ),
+        (tls_bootstrap, "security.protocol=SSL".to_owned(), &secured.ca_pem, "SSLHandshakeException"),
+        (tls_bootstrap, mutual, &secured.strange_ca_pem, "PKIX path building failed"),
+    ] {
+        let said = list(bootstrap, &client, ca).expect_err("it must not come in").to_string();
+        assert!(said.contains(reason), "{client} with {}: {said}", ca.display());
+    }
 }
 
 #[test]
@@ -189,6 +257,10 @@ fn a_cluster_of_somebody_else_is_used_and_left_alone() {
 fn traces(kafka: &Kafka) -> (u32, PathBuf) {
     let process = kafka.process(1).expect("it is ours").expect("it runs");
     (process, kafka.folder().expect("it is ours").to_owned())
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).expect("it is text")
 }
 
 fn is_alive(process: u32) -> bool {

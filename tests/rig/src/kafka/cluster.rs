@@ -3,11 +3,13 @@
 use super::jars;
 use super::java;
 use super::node::{Equipment, Node};
-use super::settings::{Seat, Settings};
+use super::secured::Secured;
+use super::settings::{Doors, Seat, Settings};
 use crate::RigError;
 use crate::guard::Guard;
 use crate::ports;
 use std::hash::{BuildHasher as _, RandomState};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
@@ -20,6 +22,7 @@ pub(crate) struct Cluster {
     nodes: Vec<Mutex<Node>>,
     guard: Guard,
     equipment: Equipment,
+    secured: Option<Secured>,
     folder: TempDir,
 }
 
@@ -38,6 +41,13 @@ impl Cluster {
     }
 
     fn format(settings: &Settings) -> Result<Cluster, RigError> {
+        Cluster::format_at(settings, ports::free)
+    }
+
+    fn format_at(
+        settings: &Settings,
+        choose: impl Fn(usize) -> Result<Vec<u16>, RigError>,
+    ) -> Result<Cluster, RigError> {
         let equipment = Equipment {
             java: java::found()?,
             jars: jars::fetched()?,
@@ -47,21 +57,29 @@ impl Cluster {
         let making = RigError::process("making a folder for Kafka");
         let folder = tempfile::Builder::new().prefix("bellbuoy-kafka-").tempdir().map_err(making)?;
         let guard = Guard::over(folder.path())?;
-        let ports = ports::free(2 * settings.brokers.count())?;
-        let seats: Vec<Seat> = (1..)
-            .zip(ports.chunks_exact(2))
-            .map(|(id, ports)| Seat { id, port: ports[0], controller_port: ports[1] })
-            .collect();
-        let node =
-            |seat: &Seat| Node::prepare(folder.path().join(format!("broker-{}", seat.id)), *seat, &seats, settings);
+        let ports = choose(Seat::PORTS * settings.brokers.count())?;
+        let (ports, _) = ports.as_chunks();
+        let seats: Vec<Seat> = (1..).zip(ports).map(|(id, ports)| Seat::new(id, ports)).collect();
+        let certificates = folder.path().join("certificates");
+        let secured = match settings.doors {
+            Doors::Open => None,
+            Doors::Secured => {
+                Secured::write(&certificates)?;
+                Some(Secured::of(&seats, &certificates))
+            }
+        };
+        let identity = identity();
+        let node = |seat: &Seat| {
+            let own = folder.path().join(format!("broker-{}", seat.id));
+            Node::prepare(own, &identity, *seat, &seats, settings, &certificates)
+        };
         let nodes: Vec<Node> = seats.iter().map(node).collect::<Result<_, _>>()?;
-        let id = identity();
         let formatting: Vec<_> =
-            nodes.iter().map(|node| node.begin_format(&equipment, &id)).collect::<Result<_, _>>()?;
+            nodes.iter().map(|node| node.begin_format(&equipment, settings.doors)).collect::<Result<_, _>>()?;
         for (node, formatting) in nodes.iter().zip(formatting) {
             node.end_format(formatting)?;
         }
-        Ok(Cluster { nodes: nodes.into_iter().map(Mutex::new).collect(), guard, equipment, folder })
+        Ok(Cluster { nodes: nodes.into_iter().map(Mutex::new).collect(), guard, equipment, secured, folder })
     }
 
     fn begin(&mut self) -> Result<(), RigError> {
@@ -97,8 +115,13 @@ impl Cluster {
         self.nodes.iter().map(|node| part(&locked(node))).collect()
     }
 
+    /// What a client needs that says who it is.
+    pub(crate) fn secured(&self) -> Result<&Secured, RigError> {
+        self.secured.as_ref().ok_or(RigError::NotSecured)
+    }
+
     /// The folder of everything.
-    pub(crate) fn folder(&self) -> &std::path::Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 }
@@ -118,6 +141,26 @@ fn identity() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kafka::Brokers;
+
+    #[test]
+    fn a_broker_whose_port_somebody_took_says_so_and_is_not_mistaken_for_the_other() {
+        if !crate::provided(crate::kafka::available()) {
+            return;
+        }
+        let settings = Settings::new(Brokers::One);
+        let mut first = Cluster::format(&settings).expect("it can be formatted");
+        first.begin().expect("it starts");
+        let port = first.each(|node| node.address().port())[0];
+        let mut second = Cluster::format_at(&settings, |count| {
+            let mut ports = ports::free(count)?;
+            ports[0] = port;
+            Ok(ports)
+        })
+        .expect("it can be formatted");
+        second.begin().expect_err("its port is taken by a broker that is alive and well");
+        assert!(second.found_a_port_taken());
+    }
 
     #[test]
     fn an_identity_is_22_characters_and_nobody_elses() {

@@ -11,7 +11,7 @@ const OLDEST: u32 = 17;
 /// How much a virtual machine compiles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compilation {
-    /// Simple machine code at once: a broker starts a third faster and leaves the processor to the test.
+    /// Simple machine code at once: starting takes half the processor time, which is left to the test.
     #[default]
     Quick,
     /// Everything Java can do, for measurements.
@@ -38,8 +38,9 @@ pub(crate) fn found() -> Result<OsString, RigError> {
 
 /// The feature version in what `java -version` says; until Java 8 it was the second number.
 fn version(said: &str) -> Option<u32> {
-    let number = said.split('"').nth(1)?;
-    let mut parts = number.split(['.', '-', '+', '_', '+']).map(|part| part.parse().ok());
+    // Variables that Java obeys are reported before.
+    let (_, number) = said.split_once("version \"")?;
+    let mut parts = number.split(['.', '-', '+', '_', '"']).map(|part| part.parse().ok());
     match parts.next()?? {
         1 => parts.next()?,
         version => Some(version),
@@ -80,6 +81,7 @@ mod tests {
             ("openjdk version \"21\" 2023-09-19", Some(21)),
             ("openjdk version \"25-ea\" 2025-09-16", Some(25)),
             ("java version \"1.8.0_412\"", Some(8)),
+            ("Picked up JAVA_TOOL_OPTIONS: -Da=\"1\"\nopenjdk version \"17.0.15\" 2025-04-15", Some(17)),
             ("sh: java: not found", None),
         ] {
             assert_eq!(version(said), expected, "{said}");

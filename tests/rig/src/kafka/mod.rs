@@ -13,13 +13,16 @@ mod cluster;
 mod jars;
 mod java;
 mod node;
+mod secured;
 mod settings;
 mod tools;
 mod wire;
 
 pub use jars::folder as jars_folder;
 pub use java::Compilation;
+pub use secured::Secured;
 pub use settings::{Brokers, Settings};
+pub use tools::tool_at;
 
 use crate::RigError;
 use cluster::Cluster;
@@ -71,8 +74,8 @@ impl Kafka {
     /// The brokers that are alive, by number, as the first broker says that answers.
     pub fn alive(&self) -> Result<Vec<i32>, RigError> {
         let answers = self.bootstrap.split(',').filter_map(|broker| broker.trim().to_socket_addrs().ok());
-        let mut answers = answers.flatten().filter_map(|address| wire::alive(address).ok());
-        answers.next().ok_or_else(|| RigError::Silent(self.bootstrap()))
+        let mut answers = answers.flatten().filter_map(|address| wire::ask(address).ok());
+        answers.next().map(|answer| answer.alive).ok_or_else(|| RigError::Silent(self.bootstrap()))
     }
 
     /// The brokers that one of them knows to be alive.
@@ -107,6 +110,11 @@ impl Kafka {
     pub fn thaw(&self, broker: i32) -> Result<(), RigError> {
         self.own()?.node(broker)?.signal(Signal::CONT);
         Ok(())
+    }
+
+    /// What clients need that come in by the secured listeners of a cluster started with [`Settings::secured`].
+    pub fn secured(&self) -> Result<&Secured, RigError> {
+        self.own()?.secured()
     }
 
     /// The folder with everything that the brokers write.

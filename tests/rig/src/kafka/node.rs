@@ -1,7 +1,8 @@
 //! One broker, which is a controller as well: formatted once, started as often as it is killed.
 
 use super::java::{self, Compilation};
-use super::settings::{Seat, Settings};
+use super::secured;
+use super::settings::{Doors, Seat, Settings};
 use super::wire;
 use crate::RigError;
 use crate::deadline::Deadline;
@@ -35,18 +36,26 @@ pub(crate) struct Equipment {
 /// A node with its folder, whether it runs or not.
 #[derive(Debug)]
 pub(crate) struct Node {
-    pub(crate) seat: Seat,
+    seat: Seat,
+    cluster: String,
     folder: PathBuf,
     process: Option<Process>,
 }
 
 impl Node {
     /// Makes the folder with what the node reads when it starts.
-    pub(crate) fn prepare(folder: PathBuf, seat: Seat, all: &[Seat], settings: &Settings) -> Result<Node, RigError> {
+    pub(crate) fn prepare(
+        folder: PathBuf,
+        cluster: &str,
+        seat: Seat,
+        all: &[Seat],
+        settings: &Settings,
+        certificates: &Path,
+    ) -> Result<Node, RigError> {
         let temporary = folder.join("tmp");
         fs::create_dir_all(&temporary).map_err(RigError::io("making", &temporary))?;
-        let node = Node { seat, folder, process: None };
-        let properties = settings.properties(&seat, all, &node.folder.join("data"));
+        let node = Node { seat, cluster: cluster.to_owned(), folder, process: None };
+        let properties = settings.properties(&seat, all, &node.folder.join("data"), certificates);
         for (name, text) in [("server.properties", properties.as_str()), ("log4j2.properties", LOGGING)] {
             let path = node.folder.join(name);
             fs::write(&path, text).map_err(RigError::io("writing", &path))?;
@@ -55,10 +64,13 @@ impl Node {
     }
 
     /// Begins to format the data folder; several nodes do so at a time.
-    pub(crate) fn begin_format(&self, equipment: &Equipment, cluster: &str) -> Result<Child, RigError> {
+    pub(crate) fn begin_format(&self, equipment: &Equipment, doors: Doors) -> Result<Child, RigError> {
         let mut command = Command::new(&equipment.java);
         command.args(self.arguments(equipment, TOOL_MEGABYTES, Compilation::Quick, "kafka.tools.StorageTool"));
-        command.args(["format", "--cluster-id", cluster, "--config"]).arg(self.folder.join("server.properties"));
+        command.args(["format", "--cluster-id", &self.cluster, "--config"]).arg(self.folder.join("server.properties"));
+        if doors == Doors::Secured {
+            command.args(secured::users());
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().map_err(RigError::process("starting Kafka's storage tool"))
     }
@@ -104,7 +116,8 @@ impl Node {
 
     /// The brokers it knows to be alive; nothing if it does not answer.
     pub(crate) fn alive(&self) -> Option<Vec<i32>> {
-        wire::alive(self.address()).ok()
+        // If its port was taken, a broker of another cluster may answer there.
+        wire::ask(self.address()).ok().filter(|answer| answer.cluster == self.cluster).map(|answer| answer.alive)
     }
 
     /// Kills it.

@@ -1,6 +1,7 @@
 //! What a test may choose, and what a broker is told.
 
 use super::java::Compilation;
+use super::secured;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -35,18 +36,28 @@ impl Brokers {
     }
 }
 
+/// Who may come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doors {
+    /// Anybody, without TLS.
+    Open,
+    /// Anybody without TLS, and by other ports those who say who they are.
+    Secured,
+}
+
 /// A cluster before it is started.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub(crate) brokers: Brokers,
     pub(crate) compilation: Compilation,
+    pub(crate) doors: Doors,
     pub(crate) extra: Vec<(String, String)>,
 }
 
 impl Settings {
     /// The settings that suit most tests.
     pub fn new(brokers: Brokers) -> Self {
-        Settings { brokers, compilation: Compilation::default(), extra: Vec::new() }
+        Settings { brokers, compilation: Compilation::default(), doors: Doors::Open, extra: Vec::new() }
     }
 
     /// Sets a property of every broker; it takes the place of what the rig would have set.
@@ -61,20 +72,28 @@ impl Settings {
         self
     }
 
-    /// The properties file of one node.
-    pub(crate) fn properties(&self, node: &Seat, all: &[Seat], data: &Path) -> String {
-        let voters: Vec<String> =
-            all.iter().map(|seat| format!("{}@127.0.0.1:{}", seat.id, seat.controller_port)).collect();
+    /// Adds listeners with SASL and TLS: see [`Kafka::secured`](super::Kafka::secured).
+    pub fn secured(mut self) -> Self {
+        self.doors = Doors::Secured;
+        self
+    }
+
+    /// The properties file of one node, with its data and the cluster's certificates in these folders.
+    pub(crate) fn properties(&self, node: &Seat, all: &[Seat], data: &Path, certificates: &Path) -> String {
+        let mut clients = vec![("PLAINTEXT", node.port)];
+        if self.doors == Doors::Secured {
+            clients.extend(secured::listeners(node));
+        }
+        let advertised = listing(&clients, |(name, port)| format!("{name}://127.0.0.1:{port}"));
+        let protocols = listing(&clients, |(name, _)| format!("{name}:{name}"));
+        let voters = listing(all, |seat| format!("{}@127.0.0.1:{}", seat.id, seat.controller_port));
         let mut properties: Vec<(&str, String)> = vec![
             ("process.roles", "broker,controller".to_owned()),
             ("node.id", node.id.to_string()),
-            ("controller.quorum.voters", voters.join(",")),
-            (
-                "listeners",
-                format!("PLAINTEXT://127.0.0.1:{},CONTROLLER://127.0.0.1:{}", node.port, node.controller_port),
-            ),
-            ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{}", node.port)),
-            ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned()),
+            ("controller.quorum.voters", voters),
+            ("listeners", format!("{advertised},CONTROLLER://127.0.0.1:{}", node.controller_port)),
+            ("advertised.listeners", advertised),
+            ("listener.security.protocol.map", format!("CONTROLLER:PLAINTEXT,{protocols}")),
             ("log.dirs", data.display().to_string()),
         ];
         for name in ["default.replication.factor", "offsets.topic.replication.factor"]
@@ -87,6 +106,9 @@ impl Settings {
             properties.push((name, self.brokers.confirming().to_string()));
         }
         properties.extend(FIXED.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        if self.doors == Doors::Secured {
+            properties.extend(secured::properties(certificates));
+        }
         for (name, value) in &self.extra {
             properties.retain(|(other, _)| other != name);
             properties.push((name, value.clone()));
@@ -107,6 +129,25 @@ pub(crate) struct Seat {
     pub(crate) id: i32,
     pub(crate) port: u16,
     pub(crate) controller_port: u16,
+    /// For these two nobody listens on an open cluster.
+    pub(crate) sasl_port: u16,
+    pub(crate) tls_port: u16,
+}
+
+impl Seat {
+    /// How many ports it takes.
+    pub(crate) const PORTS: usize = 4;
+
+    /// The seat of a node with its ports.
+    pub(crate) fn new(id: i32, ports: &[u16; Seat::PORTS]) -> Seat {
+        let [port, controller_port, sasl_port, tls_port] = *ports;
+        Seat { id, port, controller_port, sasl_port, tls_port }
+    }
+}
+
+/// What is said of each, with commas between.
+fn listing<T>(all: &[T], say: impl Fn(&T) -> String) -> String {
+    all.iter().map(say).collect::<Vec<_>>().join(",")
 }
 
 /// What is the same for every node of every cluster.
@@ -148,21 +189,18 @@ const FIXED: [(&str, &str); 23] = [
 mod tests {
     use super::*;
 
-    const SEATS: [Seat; 3] = [
-        Seat { id: 1, port: 15_001, controller_port: 15_002 },
-        Seat { id: 2, port: 15_003, controller_port: 15_004 },
-        Seat { id: 3, port: 15_005, controller_port: 15_006 },
-    ];
-
-    fn lines(settings: &Settings, seats: &[Seat]) -> Vec<String> {
-        settings.properties(&seats[0], seats, Path::new("/data")).lines().map(str::to_owned).collect()
+    fn lines(settings: &Settings) -> Vec<String> {
+        let seats = [1, 2, 3].map(|id| Seat::new(id, &[10, 20, 30, 40].map(|port| port + id as u16)));
+        let seats = &seats[..settings.brokers.count()];
+        let text = settings.properties(&seats[0], seats, Path::new("data"), Path::new("certificates"));
+        text.lines().map(str::to_owned).collect()
     }
 
     #[test]
     fn three_brokers_elect_among_each_other_and_survive_one() {
-        let lines = lines(&Settings::new(Brokers::Three), &SEATS);
+        let lines = lines(&Settings::new(Brokers::Three));
         for wanted in [
-            "controller.quorum.voters=1@127.0.0.1:15002,2@127.0.0.1:15004,3@127.0.0.1:15006",
+            "controller.quorum.voters=1@127.0.0.1:21,2@127.0.0.1:22,3@127.0.0.1:23",
             "offsets.topic.replication.factor=3",
             "transaction.state.log.min.isr=2",
             "min.insync.replicas=2",
@@ -174,9 +212,20 @@ mod tests {
     #[test]
     fn a_tests_own_property_takes_the_place_of_ours() {
         let settings = Settings::new(Brokers::One).property("num.io.threads", "1").property("password", "a\\b\nc");
-        let lines = lines(&settings, &SEATS[..1]);
+        let lines = lines(&settings);
         assert_eq!(lines.iter().filter(|line| line.starts_with("num.io.threads=")).count(), 1);
         assert!(lines.contains(&"num.io.threads=1".to_owned()));
         assert!(lines.contains(&"password=a\\\\b\\nc".to_owned()));
+    }
+
+    #[test]
+    fn other_doors_stand_beside_the_open_one() {
+        let lines = lines(&Settings::new(Brokers::One).secured());
+        for wanted in [
+            "advertised.listeners=PLAINTEXT://127.0.0.1:11,SASL_SSL://127.0.0.1:31,SSL://127.0.0.1:41",
+            "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL",
+        ] {
+            assert!(lines.iter().any(|line| line == wanted), "{wanted} is not in {lines:#?}");
+        }
     }
 }

@@ -6,13 +6,22 @@ use std::time::Duration;
 
 /// How long a broker may think about it; one that is frozen accepts connections and says nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// A request for metadata (key 3) in version 1, which asks for no topic.
-const REQUEST: [u8; 21] = *b"\0\0\0\x11\0\x03\0\x01\0\0\0\x2a\0\x03rig\0\0\0\0";
+/// A request for metadata (key 3) in version 2, which asks for no topic.
+const REQUEST: [u8; 21] = *b"\0\0\0\x11\0\x03\0\x02\0\0\0\x2a\0\x03rig\0\0\0\0";
 /// The number that the answer repeats.
 const CORRELATION: i32 = 0x2a;
 
-/// The brokers that a broker knows to be alive and ready, by number.
-pub(crate) fn alive(broker: SocketAddr) -> io::Result<Vec<i32>> {
+/// What a broker says of its cluster.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// The cluster's identity.
+    pub(crate) cluster: String,
+    /// The brokers that it knows to be alive and ready, by number.
+    pub(crate) alive: Vec<i32>,
+}
+
+/// Asks a broker.
+pub(crate) fn ask(broker: SocketAddr) -> io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&broker, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -26,12 +35,10 @@ pub(crate) fn alive(broker: SocketAddr) -> io::Result<Vec<i32>> {
     }
     let mut answer = vec![0; length as usize];
     stream.read_exact(&mut answer)?;
-    let mut brokers = brokers(&answer).ok_or(io::ErrorKind::InvalidData)?;
-    brokers.sort_unstable();
-    Ok(brokers)
+    understood(&answer).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-fn brokers(answer: &[u8]) -> Option<Vec<i32>> {
+fn understood(answer: &[u8]) -> Option<Answer> {
     let mut rest = Rest(answer);
     if rest.number()? != CORRELATION {
         return None;
@@ -42,7 +49,10 @@ fn brokers(answer: &[u8]) -> Option<Vec<i32>> {
         let (_host, _port, _rack) = (rest.text()?, rest.number()?, rest.text()?);
         Some(id)
     };
-    (0..count).map(broker).collect()
+    let mut alive: Vec<i32> = (0..count).map(broker).collect::<Option<_>>()?;
+    alive.sort_unstable();
+    let cluster = String::from_utf8(rest.text()?.to_vec()).ok()?;
+    Some(Answer { cluster, alive })
 }
 
 /// What of an answer is still to be read.
@@ -73,18 +83,18 @@ mod tests {
     const ANSWER: &[u8] = b"\0\0\0\x2a\0\0\0\x02\
         \0\0\0\x03\0\x09127.0.0.1\0\0\x4e\x20\xff\xff\
         \0\0\0\x01\0\x09127.0.0.1\0\0\x4e\x21\0\x01r\
-        \0\0\0\x01\0\0\0\0";
+        \0\x04bell\0\0\0\x01\0\0\0\0";
 
     #[test]
-    fn an_answer_lists_its_brokers() {
-        assert_eq!(brokers(ANSWER), Some(vec![3, 1]));
+    fn an_answer_names_the_cluster_and_its_brokers() {
+        assert_eq!(understood(ANSWER), Some(Answer { cluster: "bell".to_owned(), alive: vec![1, 3] }));
     }
 
     #[test]
     fn an_answer_that_ends_early_or_answers_somebody_else_is_no_answer() {
-        for length in 0..50 {
-            assert_eq!(brokers(&ANSWER[..length]), None, "{length} bytes");
+        for length in 0..ANSWER.len() - 8 {
+            assert_eq!(understood(&ANSWER[..length]), None, "{length} bytes");
         }
-        assert_eq!(brokers(b"\0\0\0\x2b\0\0\0\0"), None);
+        assert_eq!(understood(b"\0\0\0\x2b\0\0\0\0\0\x04bell"), None);
     }
 }
