@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::child;
+use crate::place::PlaceOptions;
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
@@ -29,6 +30,12 @@ pub(crate) enum Benchmark {
     Recovery(RecoveryOptions),
     /// Peak memory and speed with more series than the bound lets decoded.
     Memory(MemoryOptions),
+    /// Samples per second that `detect` scores from Kafka, against a bare consumer that decodes.
+    Kafka(KafkaOptions),
+    /// Time that a commit takes on Kafka, at 12 and 96 partitions, against a bare transaction loop.
+    Commit(CommitOptions),
+    /// Proof of exactly-once on Kafka: processes and brokers are killed, and the books must balance.
+    ExactlyOnce(ExactlyOnceOptions),
     /// Lanes in a process of their own, which may be killed.
     #[command(hide = true)]
     Child(child::Options),
@@ -84,6 +91,8 @@ pub(crate) struct DetectOptions {
 pub(crate) struct LatencyOptions {
     #[command(flatten)]
     pub(crate) fleet: FleetOptions,
+    #[command(flatten)]
+    pub(crate) place: PlaceOptions,
     /// Scrapes read as a backlog to find the highest load.
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u64).range(4..=100))]
     pub(crate) rounds: u64,
@@ -113,6 +122,8 @@ pub(crate) struct StateOptions {
 pub(crate) struct RecoveryOptions {
     #[command(flatten)]
     pub(crate) fleet: FleetOptions,
+    #[command(flatten)]
+    pub(crate) place: PlaceOptions,
     /// Scrapes learned before.
     #[arg(long, default_value_t = 110, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) warm_rounds: u64,
@@ -147,6 +158,65 @@ pub(crate) struct MemoryOptions {
     /// Memory of the process, MiB, shared out as `bellbuoy run` does.
     #[arg(long, default_value_t = 1_024, value_parser = clap::value_parser!(u64).range(64..))]
     pub(crate) memory: u64,
+}
+
+/// Options of `kafka`.
+#[derive(Args, Clone, Debug, Serialize)]
+pub(crate) struct KafkaOptions {
+    #[command(flatten)]
+    pub(crate) fleet: FleetOptions,
+    /// Scrapes before measuring begins.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) warm_rounds: u64,
+    /// Scrapes that are measured.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rounds: u64,
+    /// Lanes of detect, each a thread.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub(crate) lanes: u64,
+    /// Brokers of a cluster to use, host:port separated by commas; without it one is started.
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub(crate) bootstrap: Option<String>,
+}
+
+/// Options of `commit`.
+#[derive(Args, Clone, Debug, Serialize)]
+pub(crate) struct CommitOptions {
+    /// Records of a transaction.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub(crate) records: u32,
+    /// Transactions that are measured, of each kind.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(10..))]
+    pub(crate) rounds: u64,
+    /// Brokers of a cluster to use, host:port separated by commas; without it one is started.
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub(crate) bootstrap: Option<String>,
+}
+
+/// Options of `exactly-once`.
+#[derive(Args, Clone, Debug, Serialize)]
+pub(crate) struct ExactlyOnceOptions {
+    /// Processes ended by SIGKILL before the books are made up.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) kills: u32,
+    /// Same seed, same records and same schedule of disturbances.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Brokers of a cluster to use, host:port separated by commas; without it three brokers are started, and broken too.
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub(crate) bootstrap: Option<String>,
+    /// Processes that share the work; one more joins from time to time.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(2..=16))]
+    pub(crate) processes: u32,
+    /// Seconds over which raw records are written.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(5..=86_400))]
+    pub(crate) seconds: u64,
+    /// Workloads of the estate that the records tell of.
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(8..=1_000))]
+    pub(crate) workloads: u32,
+    /// Seconds between two scrapes, whole, 10 to 600, over the estate's one day.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(10..=600))]
+    pub(crate) scrape_seconds: u64,
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use crate::backlog::Backlog;
 use crate::meter::{Stopwatch, peak_memory};
+use crate::place::Place;
 use crate::scan::each_batch;
 use crate::site::{self, Site};
 use crate::watched::Watched;
@@ -60,6 +61,12 @@ pub(crate) struct Options {
     /// Seed of the fleet.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+    /// Brokers of a Kafka that is the log.
+    #[arg(long)]
+    pub(crate) bootstrap: Option<String>,
+    /// Beginning of all names there.
+    #[arg(long, default_value = "")]
+    pub(crate) prefix: String,
 }
 
 /// What a child says.
@@ -99,7 +106,7 @@ pub(crate) enum Said {
 /// Runs the lanes.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let watch = Stopwatch::start();
-    let site = Site::open(&options.folder)?;
+    let site = Place::known(options.bootstrap.as_deref(), &options.prefix).site(&options.folder)?;
     let (log_open, _) = watch.seconds();
     let stores = Watched::over(site::stores(&options.folder, options.memory));
     let checkpoints = options.folder.join("checkpoints");

@@ -9,9 +9,11 @@ mod arguments;
 mod backlog;
 mod benchmarks;
 mod child;
+mod exactly_once;
 mod machine;
 mod meter;
 mod otlp;
+mod place;
 mod report;
 mod scan;
 mod site;
@@ -26,6 +28,10 @@ use std::process::ExitCode;
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
+    // The ledger's processes are the real program: this one under its name, so that both are of one build.
+    if std::env::args_os().next().is_some_and(|name| name == exactly_once::PROGRAM) {
+        return bellbuoy::run();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -53,6 +59,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         Benchmark::State(options) => benchmarks::state::run(options)?,
         Benchmark::Recovery(options) => benchmarks::recovery::run(options)?,
         Benchmark::Memory(options) => benchmarks::memory::run(options)?,
+        Benchmark::Kafka(options) => benchmarks::kafka::run(options)?,
+        Benchmark::Commit(options) => benchmarks::commit::run(options)?,
+        Benchmark::ExactlyOnce(options) => return exactly_once::run(options, arguments.json),
         Benchmark::Child(options) => return child::run(options).map(|()| true),
     };
     if arguments.json {

@@ -31,7 +31,12 @@ impl Site {
     pub(crate) fn open(folder: &Path) -> anyhow::Result<Self> {
         let clock: Arc<dyn WallClock> = Arc::new(SystemClock::new());
         let log = engine::log::embedded::open(&folder.join("log"), clock.clone())?;
-        Ok(Site { log, clock, metrics: Metrics::new(env!("CARGO_PKG_VERSION")) })
+        Ok(Site::over(log, clock))
+    }
+
+    /// An installation over an open log.
+    pub(crate) fn over(log: Arc<dyn Log>, clock: Arc<dyn WallClock>) -> Self {
+        Site { log, clock, metrics: Metrics::new(env!("CARGO_PKG_VERSION")) }
     }
 
     /// Creates the topics that are missing: the declared ones, signals with so many partitions.

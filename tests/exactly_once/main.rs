@@ -1,9 +1,13 @@
 //! Exactly once: whatever is killed, the output of each task is byte for byte what an undisturbed run gives.
 //!
 //! The environment is in memory and every port call is a point at which the process may die, before or after the call
-//! took effect. Each test is one row of the claim in the README.
+//! took effect. Each test is one row of the claim in the README. Against a real Kafka ([`kafka`]) processes and brokers
+//! are killed at random moments instead.
 
 mod bench;
+#[path = "../installation/mod.rs"]
+mod installation;
+mod kafka;
 mod reader;
 mod scorer;
 mod tally;

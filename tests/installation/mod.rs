@@ -8,7 +8,7 @@ mod program;
 mod web;
 
 pub use log::{Published, message, partitions, records};
-pub use program::{Life, binary};
+pub use program::{Life, binary, built};
 pub use web::{figures, get, post};
 
 use estate::{Estate, Plan};

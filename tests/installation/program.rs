@@ -12,20 +12,23 @@ use std::time::{Duration, Instant};
 /// The program, built as this test was.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-        cargo.args(["build", "--package", "bellbuoy", "--bin", "bellbuoy", "--message-format=json"]);
-        if !cfg!(debug_assertions) {
-            cargo.arg("--release");
-        }
-        let output = cargo.stderr(Stdio::inherit()).output().expect("cargo can be started");
-        assert!(output.status.success(), "the program cannot be built");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let built = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let mut executables = built.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
-        executables.next_back().expect("cargo names what it built")
-    })
+    BINARY.get_or_init(|| built("bellbuoy"))
+}
+
+/// The program of a crate, built as this test was.
+pub fn built(name: &str) -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.args(["build", "--package", name, "--bin", name, "--message-format=json"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let output = cargo.stderr(Stdio::inherit()).output().expect("cargo can be started");
+    assert!(output.status.success(), "{name} cannot be built");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let built = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut executables = built.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
+    executables.next_back().expect("cargo names what it built")
 }
 
 /// One life of the program.

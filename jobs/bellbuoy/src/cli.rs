@@ -19,6 +19,9 @@ pub struct Arguments {
     /// Configuration file [default: bellbuoy.yaml, where there is one]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Kafka cluster to use as the log, instead of what the configuration says
+    #[arg(long, global = true, value_name = "HOST:PORT,…")]
+    pub kafka: Option<String>,
     /// Print the effective configuration and do nothing else
     #[arg(long, global = true)]
     pub print_config: bool,
@@ -65,6 +68,8 @@ pub enum Command {
     /// Run a job over a recorded range of its input, without publishing anything
     Replay(Replay),
     /// Look for what is wrong or will go wrong, and say what to change
+    ///
+    /// On Kafka it makes and removes one topic, bellbuoy.doctor-…, to see what is allowed and what time the brokers have.
     Doctor(Listed),
     /// The version, what determines output, and the schemas spoken
     Version(Listed),

@@ -2,10 +2,10 @@
 
 use crate::cli::Where;
 use crate::error::Error;
-use crate::settings::{Settings, TopicSettings};
+use crate::settings::{LogSettings, Settings, TopicSettings};
 use engine::clock::{SystemClock, WallClock};
+use engine::error::LogError;
 use engine::log::{CleanupPolicy, Log, TimestampSource, TopicInfo, TopicPartition, TopicSpec};
-use std::path::Path;
 use std::sync::Arc;
 use topics::{Change, Cleanup, Existing};
 
@@ -26,19 +26,33 @@ impl Site {
     /// Opens the log, and creates it where there is none.
     pub(crate) fn open(settings: Settings) -> Result<Self, Error> {
         let clock: Arc<dyn WallClock> = Arc::new(SystemClock::new());
-        let log = engine::log::embedded::open(&settings.log.embedded, clock.clone())?;
+        let log = match &settings.log.kafka {
+            Some(kafka) => {
+                let cluster = engine::log::kafka::open(kafka.config(), clock.clone())?;
+                if kafka.prefix.is_empty() { cluster } else { engine::log::prefixed::open(cluster, &kafka.prefix) }
+            }
+            None => engine::log::embedded::open(&settings.log.embedded, clock.clone())?,
+        };
         Ok(Site { settings, log, clock })
     }
 
     /// Opens the log only where there is one, for commands that look.
     pub(crate) fn look(settings: Settings) -> Result<Self, Error> {
-        if !has_log(&settings.log.embedded) {
+        if !has_log(&settings.log) {
             let folder = settings.log.embedded.display();
             return Err(Error::Unwell(format!(
                 "there is no log in {folder}; `topics apply`, `produce` and `run` create one, log.embedded says where"
             )));
         }
         Site::open(settings)
+    }
+
+    /// Where the log is, for people.
+    pub(crate) fn place(&self) -> String {
+        match &self.settings.log.kafka {
+            Some(kafka) => format!("Kafka at {}", kafka.bootstrap),
+            None => self.settings.log.embedded.display().to_string(),
+        }
     }
 
     /// The topics that differ from what is wanted.
@@ -51,8 +65,12 @@ impl Site {
         let mut created = Vec::new();
         for difference in self.differences()? {
             if let Difference { kind: "create", spec: Some(spec), .. } = difference {
-                self.log.create_topic(&spec)?;
-                created.push(spec.name);
+                match self.log.create_topic(&spec) {
+                    Ok(()) => created.push(spec.name),
+                    // Another process was faster.
+                    Err(LogError::TopicExists { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
         Ok(created)
@@ -60,8 +78,7 @@ impl Site {
 
     /// The topic of this name.
     pub(crate) fn topic(&self, name: &str) -> Result<TopicInfo, Error> {
-        let found = self.log.topics()?.into_iter().find(|topic| topic.spec.name == name);
-        found.ok_or_else(|| engine::error::LogError::UnknownTopic { topic: name.to_owned() }.into())
+        Ok(self.log.topic(name)?)
     }
 
     /// The offset of a place in a partition, within what the log has.
@@ -76,9 +93,9 @@ impl Site {
     }
 }
 
-/// True where a folder holds a log.
-pub(crate) fn has_log(folder: &Path) -> bool {
-    folder.join("CURRENT").exists()
+/// True where there is a log: a folder that holds one, or a cluster.
+pub(crate) fn has_log(log: &LogSettings) -> bool {
+    log.kafka.is_some() || log.embedded.join("CURRENT").exists()
 }
 
 /// One topic that is not as wanted.

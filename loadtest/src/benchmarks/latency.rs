@@ -8,6 +8,7 @@ use super::say;
 use crate::arguments::LatencyOptions;
 use crate::meter::{Stopwatch, now};
 use crate::otlp;
+use crate::place::Place;
 use crate::report::{Better, Figure, Report};
 use crate::site::{self, Site};
 use crate::spread::{quantile, sorted};
@@ -42,7 +43,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn run(options: &LatencyOptions) -> anyhow::Result<Report> {
     let mut report = Report::new("latency", options)?;
     let folder = tempfile::tempdir()?;
-    let site = Site::open(folder.path())?;
+    let place = Place::open(&options.place)?;
+    let site = place.site(folder.path())?;
     site.create_topics(options.fleet.partitions)?;
     for raw in [METRICS, AUDIT] {
         site.create_raw(raw, RAW_PARTITIONS)?;
@@ -84,6 +86,7 @@ pub(crate) fn run(options: &LatencyOptions) -> anyhow::Result<Report> {
     running.join()?;
     anomalies.stop()?;
     floors.stop()?;
+    place.clean(&site)?;
     Ok(report)
 }
 

@@ -45,6 +45,8 @@ pub(crate) fn run(options: &MemoryOptions) -> anyhow::Result<Report> {
         series: plan.series,
         entities: plan.entities,
         seed: plan.seed,
+        bootstrap: None,
+        prefix: String::new(),
     };
     let mut child = spawn(&options_of_child)?;
     let said = child.said()?;

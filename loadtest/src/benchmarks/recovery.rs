@@ -8,6 +8,7 @@ use crate::arguments::RecoveryOptions;
 use crate::backlog::Backlog;
 use crate::child::{self, Said, TICK_MILLIS};
 use crate::meter::{now, wait_until_quiet};
+use crate::place::Place;
 use crate::report::{Better, Figure, Report};
 use crate::scan::{Scan, scan};
 use crate::site::{self, Site};
@@ -30,7 +31,8 @@ pub(crate) fn run(options: &RecoveryOptions) -> anyhow::Result<Report> {
     let partitions = options.fleet.partitions;
     let plan = options.fleet.plan(200_000);
     let learned = options.warm_rounds + 1;
-    prepare(options, folder.path())?;
+    let place = Place::open(&options.place)?;
+    prepare(options, &place, folder.path())?;
 
     let process = child::Options {
         folder: folder.path().to_owned(),
@@ -43,6 +45,8 @@ pub(crate) fn run(options: &RecoveryOptions) -> anyhow::Result<Report> {
         series: plan.series,
         entities: plan.entities,
         seed: plan.seed,
+        bootstrap: place.address().map(|(bootstrap, _)| bootstrap.to_owned()),
+        prefix: place.address().map(|(_, prefix)| prefix.to_owned()).unwrap_or_default(),
     };
     say("the first life");
     let mut child = spawn(&process)?;
@@ -53,7 +57,7 @@ pub(crate) fn run(options: &RecoveryOptions) -> anyhow::Result<Report> {
     lives.child.kill()?;
     drop(lives);
 
-    let site = Site::open(folder.path())?;
+    let site = place.site(folder.path())?;
     wait_until_quiet();
     for (name, recovered) in [("with local state", &local), ("with a checkpoint only", &wiped)] {
         let floors = recovered.iter().map(|r| floor(&site, r)).collect::<anyhow::Result<Vec<Scan>>>()?;
@@ -77,6 +81,7 @@ pub(crate) fn run(options: &RecoveryOptions) -> anyhow::Result<Report> {
     }
     let bytes = folder_bytes(&folder.path().join("checkpoints"))?;
     report.detail("checkpoints on disk, a series", bytes as f64 / plan.series as f64, "B");
+    place.clean(&site)?;
     Ok(report)
 }
 
@@ -124,8 +129,8 @@ impl Lives<'_> {
 }
 
 /// Learns, leaves a checkpoint of every task, and then a backlog that makes the checkpoint old.
-fn prepare(options: &RecoveryOptions, folder: &Path) -> anyhow::Result<()> {
-    let site = Site::open(folder)?;
+fn prepare(options: &RecoveryOptions, place: &Place, folder: &Path) -> anyhow::Result<()> {
+    let site = place.site(folder)?;
     let (partitions, plan) = (options.fleet.partitions, options.fleet.plan(200_000));
     site.create_topics(partitions)?;
     let mut backlog = Backlog::new(&*site.log, plan, partitions, TICK_MILLIS)?;
@@ -189,6 +194,9 @@ pub(crate) fn spawn(options: &child::Options) -> anyhow::Result<Child> {
         ("--seed", options.seed),
     ] {
         command.arg(name).arg(value.to_string());
+    }
+    if let Some(bootstrap) = &options.bootstrap {
+        command.arg("--bootstrap").arg(bootstrap).arg("--prefix").arg(&options.prefix);
     }
     if options.checkpoints {
         command.arg("--checkpoints");

@@ -54,8 +54,7 @@ impl EngineError {
     /// Who must act: the lane (retry, rebuild) or a person (stop).
     pub fn remedy(&self) -> Remedy {
         match self {
-            EngineError::Log(LogError::Fenced { .. } | LogError::StaleMembership { .. }) => Remedy::RebuildTask,
-            EngineError::Log(LogError::Unavailable { .. }) => Remedy::Retry,
+            EngineError::Log(error) => error.remedy(),
             EngineError::Checkpoint(CheckpointError::Store { .. }) => Remedy::Retry,
             _ => Remedy::Stop,
         }
@@ -107,16 +106,12 @@ pub enum LogError {
         transactional_id: String,
     },
     /// The group has moved on since the membership was read.
-    #[error("membership of {member} in group {group} is stale: generation {had}, now {now}")]
+    #[error("membership of {member} is stale: {message}")]
     StaleMembership {
-        /// Group.
-        group: String,
-        /// Member.
+        /// Member and group.
         member: String,
-        /// Generation of the membership shown.
-        had: u64,
-        /// Generation of the group.
-        now: u64,
+        /// What was seen.
+        message: String,
     },
     /// A call came in the wrong order.
     #[error("{call} without an open transaction")]
@@ -156,6 +151,14 @@ pub enum LogError {
         /// Folder or backend.
         place: String,
         /// What the storage said.
+        message: String,
+    },
+    /// The log refused what was asked and would refuse it again.
+    #[error("the log refuses {what}: {message}")]
+    Refused {
+        /// A record by its place, or a call.
+        what: String,
+        /// What the log said.
         message: String,
     },
     /// The log does not answer at the moment.
@@ -247,6 +250,15 @@ impl LogError {
     /// Wraps what a storage backend said.
     pub fn storage(place: &Path, error: impl fmt::Display) -> Self {
         LogError::Storage { place: place.display().to_string(), message: error.to_string() }
+    }
+
+    /// Who must act: the lane (retry, rebuild) or a person (stop).
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            LogError::Fenced { .. } | LogError::StaleMembership { .. } => Remedy::RebuildTask,
+            LogError::Unavailable { .. } => Remedy::Retry,
+            _ => Remedy::Stop,
+        }
     }
 
     /// True for a crash injected by a test.

@@ -3,7 +3,7 @@
 use engine::clock::{ManualClock, SystemClock, WallClock};
 use engine::error::LogError;
 use engine::log::contract::{ALL, Ability, Subject};
-use engine::log::{Log, embedded, memory};
+use engine::log::{Log, embedded, memory, prefixed};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,6 +45,23 @@ impl Subject for Embedded<'_> {
     }
 }
 
+/// A part of a log in memory that others use, too.
+struct Shared(Memory);
+
+impl Subject for Shared {
+    fn open(&self) -> Result<Arc<dyn Log>, LogError> {
+        Ok(prefixed::open(self.0.open()?, "ours."))
+    }
+
+    fn now(&self) -> i64 {
+        self.0.now()
+    }
+
+    fn offers(&self, ability: Ability) -> bool {
+        self.0.offers(ability)
+    }
+}
+
 /// Runs every check and names each, so that one run shows all that is broken.
 fn hold(subject: &dyn Subject) {
     let mut broken = Vec::new();
@@ -62,6 +79,29 @@ fn hold(subject: &dyn Subject) {
 #[test]
 fn the_log_in_memory_keeps_the_contract() {
     hold(&Memory { disk: memory::Disk::default(), clock: Arc::new(ManualClock::new(1_700_000_000_000, 1)) });
+}
+
+#[test]
+fn a_log_under_a_prefix_keeps_the_contract_and_sees_nothing_else() {
+    let shared =
+        Shared(Memory { disk: memory::Disk::default(), clock: Arc::new(ManualClock::new(1_700_000_000_000, 1)) });
+    let whole = shared.0.open().unwrap();
+    let part = prefixed::open(whole.clone(), "ours.");
+    let spec = |name: &str| engine::log::TopicSpec {
+        name: name.to_owned(),
+        partitions: 1,
+        retention_ms: None,
+        retention_bytes: None,
+        timestamps: engine::log::TimestampSource::CreateTime,
+        cleanup: engine::log::CleanupPolicy::Delete,
+    };
+    whole.create_topic(&spec("theirs")).unwrap();
+    part.create_topic(&spec("signals")).unwrap();
+    let names = |log: &dyn Log| log.topics().unwrap().into_iter().map(|topic| topic.spec.name).collect::<Vec<_>>();
+    assert_eq!(names(&*part), ["signals"]);
+    assert_eq!(names(&*whole), ["ours.signals", "theirs"]);
+    drop((whole, part));
+    hold(&shared);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `doctor`: looks at everything a run needs, and says what to change.
 
+mod kafka;
+
 use super::state;
 use crate::error::Error;
 use crate::settings::Settings;
@@ -16,6 +18,9 @@ use std::path::{Path, PathBuf};
 const LITTLE_SPACE: u64 = 2 << 30;
 /// Checkpoints that must fit into the retention of what would have to be replayed.
 const CHECKPOINTS_IN_RETENTION: i64 = 2;
+
+/// What RocksDB says of a store that another process has open.
+const LOCKED: &str = "lock file";
 
 /// How a finding is to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -60,10 +65,16 @@ pub(super) fn execute(settings: Settings, file: Option<&Path>, as_json: bool) ->
     findings.ok("configuration", source);
     folders(&settings, &mut findings);
     retention(&settings, &mut findings);
-    if has_log(&settings.log.embedded) {
+    if has_log(&settings.log) {
         match Site::open(settings.clone()) {
-            Ok(site) => look_into(&site, &mut findings)?,
-            Err(error) => findings.fail("log", error.to_string(), "stop the process that uses it, or look at its disk"),
+            Ok(site) => look_into(&site, &mut findings),
+            Err(error) => {
+                let advice = match &settings.log.kafka {
+                    Some(_) => "check log.kafka: address, port, security settings, and that the brokers run",
+                    None => "stop the process that uses it, or look at its disk",
+                };
+                findings.fail("log", error.to_string(), advice);
+            }
         }
     } else {
         let seen = format!("{}: not created yet", settings.log.embedded.display());
@@ -77,8 +88,10 @@ pub(super) fn execute(settings: Settings, file: Option<&Path>, as_json: bool) ->
 }
 
 fn folders(settings: &Settings, findings: &mut Findings) {
-    let mut folders =
-        vec![("log folder", settings.log.embedded.clone()), ("state folder", settings.state.folder.clone())];
+    let mut folders = vec![("state folder", settings.state.folder.clone())];
+    if settings.log.kafka.is_none() {
+        folders.insert(0, ("log folder", settings.log.embedded.clone()));
+    }
     match &settings.checkpoints.address {
         None => findings.warn(
             "checkpoints",
@@ -147,8 +160,22 @@ fn retention(settings: &Settings, findings: &mut Findings) {
 }
 
 /// What only the log can tell.
-fn look_into(site: &Site, findings: &mut Findings) -> Result<(), Error> {
-    findings.ok("log", format!("{}: opened, no other process uses it", site.settings.log.embedded.display()));
+fn look_into(site: &Site, findings: &mut Findings) {
+    let alone = if site.settings.log.kafka.is_some() { "a broker answers" } else { "no other process uses it" };
+    findings.ok("log", format!("{}: opened, {alone}", site.place()));
+    if let Some(kafka) = &site.settings.log.kafka {
+        kafka::look(site, kafka, findings);
+        // What is not allowed would only be met again, after long waits.
+        if findings.0.iter().any(|finding| finding.what == kafka::PERMISSIONS && finding.verdict == Verdict::Fail) {
+            return;
+        }
+    }
+    if let Err(error) = topics(site, findings).and_then(|()| offsets(site, findings)) {
+        findings.fail("log", error.to_string(), "nothing further can be looked at before this is so no longer");
+    }
+}
+
+fn topics(site: &Site, findings: &mut Findings) -> Result<(), Error> {
     let differences = site.differences()?;
     if differences.is_empty() {
         findings.ok("topics", "as declared".to_owned());
@@ -158,7 +185,7 @@ fn look_into(site: &Site, findings: &mut Findings) -> Result<(), Error> {
             if difference.spec.is_some() { "`bellbuoy topics apply`" } else { "decide yourself, see topics list" };
         findings.warn("topics", difference.text, advice);
     }
-    offsets(site, findings)
+    Ok(())
 }
 
 /// Newest offset by input topic and partition.
@@ -199,6 +226,8 @@ fn offsets(site: &Site, findings: &mut Findings) -> Result<(), Error> {
                         format!("state at {} is ahead of committed {at}", state.unwrap_or_default()),
                         "the log is older than the state; point at the right one, or accept a reset",
                     ),
+                    // On a cluster the state may be with another process; only what is seen is judged.
+                    (Some(_), None) if site.settings.log.kafka.is_some() => {}
                     (Some(at), newest) if job != "ingest" && bounds.start > newest.unwrap_or(0).min(at) => trouble(
                         format!("the log starts at {}, after the newest state {}", bounds.start, newest.unwrap_or(0)),
                         "restore a newer checkpoint, or `run --accept-reset` and learn anew",
@@ -226,7 +255,7 @@ fn states(site: &Site, job: &str, findings: &mut Findings) -> Result<Newest, Err
     let mut tasks = state::tasks(&site.settings.state.folder)?;
     tasks.retain(|task| task.job == job);
     let stores = wiring::stores(&site.settings);
-    let mut states = Newest::new();
+    let (mut states, mut locked) = (Newest::new(), 0);
     for task in tasks {
         match stores.open(&task).and_then(|store| store.marker()) {
             Ok(Some(marker)) if marker.task != task => {
@@ -235,8 +264,13 @@ fn states(site: &Site, job: &str, findings: &mut Findings) -> Result<Newest, Err
             }
             Ok(Some(marker)) => drop(states.insert((task.topic, task.partition), marker.offset)),
             Ok(None) => {}
+            // Of the embedded log the same process has the log, too, and doctor does not come this far.
+            Err(error) if site.settings.log.kafka.is_some() && error.to_string().contains(LOCKED) => locked += 1,
             Err(error) => findings.fail("state", error.to_string(), "delete the folder to recover from a checkpoint"),
         }
+    }
+    if locked > 0 {
+        findings.ok("state", format!("{job}: {locked} tasks are a running process's, and not looked into"));
     }
     Ok(states)
 }

@@ -30,7 +30,10 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), Error> {
         Some(Command::Config(config)) if config.default => return listing::text(settings::DEFAULT_FILE),
         _ => {}
     }
-    let (settings, file) = settings::load(arguments.config.as_deref(), std::env::vars())?;
+    let (mut settings, file) = settings::load(arguments.config.as_deref(), std::env::vars())?;
+    if let Some(bootstrap) = arguments.kafka {
+        settings.log.kafka.get_or_insert_default().bootstrap = bootstrap;
+    }
     if arguments.print_config {
         return print(&settings);
     }

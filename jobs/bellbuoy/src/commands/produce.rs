@@ -102,7 +102,8 @@ fn load(site: &Site, topic: &str, file: Option<&Path>, lines: &Lines) -> Result<
         None => ("standard input".to_owned(), 0, Box::new(BufReader::new(std::io::stdin()))),
     };
     let progress = crate::demo::byte_bar(size, topic);
-    let mut producer = site.log.producer(PRODUCER)?;
+    // One a process: two of the same id would end each other's transactions.
+    let mut producer = site.log.producer(&format!("{PRODUCER}-{}", std::process::id()))?;
     let (mut count, mut number, mut records, mut bytes) = (0, 0, 0, 0);
     let mut line = Vec::new();
     loop {

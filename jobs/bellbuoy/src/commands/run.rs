@@ -72,7 +72,7 @@ fn assignment(site: &Site, name: &str, run: &Run, metrics: &Metrics) -> Result<(
         environment: wiring::environment(&site.settings, site.log.clone(), site.clock.clone(), metrics)?,
         config: wiring::lane_config(name, &site.settings, ticks, run.accept_reset),
         lanes: wiring::lanes(name, &site.settings),
-        ordinal: 0,
+        ordinal: site.settings.ordinal,
         until,
     };
     Ok((assignment, complete))
@@ -103,6 +103,8 @@ fn watch(site: &Site, running: &[(&str, Running, Arc<AtomicBool>)], stopping: &S
 fn serve(site: &Site, metrics: &Metrics, status: &Status) -> Result<Option<Server>, Error> {
     let Some(address) = site.settings.http.address else { return Ok(None) };
     let log = site.log.clone();
+    // One a process: two of the same id would end each other's transactions.
+    let writer = format!("{CONTROL_PRODUCER}-{}", site.settings.ordinal);
     let topic = site.topic(topics::declared::CONTROL.name)?;
     let append = move |control: &Control<'_>| {
         let key = topics::control_key(word(control.kind), &control.id);
@@ -114,7 +116,7 @@ fn serve(site: &Site, metrics: &Metrics, status: &Status) -> Result<Option<Serve
             value: Some(control.encode().map_err(unencodable)?),
             ..Default::default()
         };
-        let mut producer = log.producer(CONTROL_PRODUCER)?;
+        let mut producer = log.producer(&writer)?;
         producer.begin()?;
         producer.send(message)?;
         producer.commit(&[], None)

@@ -68,7 +68,7 @@ fn list(settings: Settings, as_json: bool) -> Result<(), Error> {
 }
 
 fn diff(settings: Settings, as_json: bool) -> Result<(), Error> {
-    let found = if has_log(&settings.log.embedded) {
+    let found = if has_log(&settings.log) {
         Site::open(settings)?.differences()?
     } else {
         // Looking must not create anything.

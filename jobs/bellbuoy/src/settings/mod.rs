@@ -34,6 +34,8 @@ pub struct Settings {
     pub memory: Size,
     /// Lanes of each job, each a thread.
     pub lanes: Lanes,
+    /// Number of this process among those that run the same jobs.
+    pub ordinal: usize,
     /// Overrides for topics, by name: partitions and retention.
     pub topics: BTreeMap<String, TopicSettings>,
     /// Number of this configuration, raised by its owner: of two logics the one with the higher number is the newer.
@@ -50,6 +52,53 @@ pub struct Settings {
 pub struct LogSettings {
     /// Folder of the embedded log.
     pub embedded: PathBuf,
+    /// A Kafka cluster, which is the log where it is named; null for the embedded log.
+    pub kafka: Option<KafkaSettings>,
+}
+
+/// A Kafka cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KafkaSettings {
+    /// Addresses of some brokers, `host:port`, separated by commas.
+    pub bootstrap: String,
+    /// Settings of librdkafka by their own names, security included.
+    pub settings: BTreeMap<String, String>,
+    /// Beginning of the names of all topics, groups and transactional ids, for a cluster that others use, too.
+    pub prefix: String,
+    /// How the members of a job's group share partitions.
+    pub protocol: GroupProtocol,
+    /// Copies of each partition of a topic that is created; null for the cluster's default.
+    pub replication: Option<u16>,
+    /// Copies that must have a record before it counts, of a topic that is created; null for the cluster's default.
+    pub min_insync: Option<u16>,
+}
+
+/// How the members of a group share partitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GroupProtocol {
+    /// Static members that agree among themselves.
+    #[default]
+    Classic,
+    /// The broker decides (KIP-848).
+    Consumer,
+}
+
+impl KafkaSettings {
+    /// As the engine wants it.
+    pub fn config(&self) -> engine::log::kafka::Config {
+        engine::log::kafka::Config {
+            bootstrap: self.bootstrap.clone(),
+            settings: self.settings.clone(),
+            protocol: match self.protocol {
+                GroupProtocol::Classic => engine::log::kafka::Protocol::Classic,
+                GroupProtocol::Consumer => engine::log::kafka::Protocol::Consumer,
+            },
+            replication: self.replication,
+            min_insync: self.min_insync,
+        }
+    }
 }
 
 /// Where tasks keep their state.
@@ -113,6 +162,7 @@ impl Default for Settings {
             http: HttpSettings::default(),
             memory: Size::mebibytes(512),
             lanes: Lanes::default(),
+            ordinal: 0,
             topics: BTreeMap::new(),
             revision: 0,
             ingest: ingest::Config::default(),
@@ -123,7 +173,7 @@ impl Default for Settings {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        LogSettings { embedded: "bellbuoy-data/log".into() }
+        LogSettings { embedded: "bellbuoy-data/log".into(), kafka: None }
     }
 }
 
@@ -178,6 +228,17 @@ impl Settings {
         if self.checkpoints.keep == 0 {
             return wrong("checkpoints.keep", "0 would keep none; at least 1 is allowed".to_owned());
         }
+        if let Some(kafka) = &self.log.kafka {
+            if kafka.bootstrap.trim().is_empty() {
+                return wrong(
+                    "log.kafka.bootstrap",
+                    "the address of at least one broker is needed, host:port".to_owned(),
+                );
+            }
+            if let Err((name, message)) = engine::log::kafka::check_settings(&kafka.settings) {
+                return wrong(&format!("log.kafka.settings.{name}"), message);
+            }
+        }
         for (topic, settings) in &self.topics {
             if settings.partitions.is_some_and(|count| !(1..=10_000).contains(&count)) {
                 let message = "a topic has 1 to 10000 partitions".to_owned();
@@ -229,6 +290,12 @@ mod tests {
         assert_eq!(fault(|s| s.memory = Size::mebibytes(1)), "memory");
         assert_eq!(fault(|s| s.lanes.detect = 0), "lanes.detect");
         assert_eq!(fault(|s| s.checkpoints.every = Span::seconds(0)), "checkpoints.every");
+        assert_eq!(fault(|s| s.log.kafka = Some(KafkaSettings::default())), "log.kafka.bootstrap");
+        let reserved = |s: &mut Settings| {
+            let settings = BTreeMap::from([("isolation.level".to_owned(), "read_uncommitted".to_owned())]);
+            s.log.kafka = Some(KafkaSettings { bootstrap: "b:9092".to_owned(), settings, ..Default::default() });
+        };
+        assert_eq!(fault(reserved), "log.kafka.settings.isolation.level");
         assert_eq!(fault(|s| s.ingest.tenant = String::new()), "ingest.tenant");
         assert_eq!(
             fault(|s| s.topics.extend([("bellbuoy.x".to_owned(), TopicSettings::default())])),

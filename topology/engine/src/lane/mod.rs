@@ -121,6 +121,8 @@ pub struct Lane {
     producer: Box<dyn Producer>,
     worker: Worker,
     tasks: BTreeMap<TopicPartition, Task>,
+    /// Whether the group has told this member its share, if only an empty one.
+    has_share: bool,
     /// End of each partition as last seen.
     ends: BTreeMap<TopicPartition, i64>,
     merge: Merge,
@@ -166,6 +168,7 @@ impl Lane {
             producer,
             worker,
             tasks: BTreeMap::new(),
+            has_share: false,
             ends: BTreeMap::new(),
             merge: Merge::default(),
             read_up_to: BTreeMap::new(),
@@ -182,9 +185,9 @@ impl Lane {
         match self.poll()? {
             Polled::Assignment { revoked, assigned } => {
                 self.environment.metrics.rebalances.inc();
-                for partition in revoked {
-                    self.close_task(&partition);
-                }
+                tracing::info!(lane = self.member, lost = revoked.len(), gained = assigned.len(), "assignment changed");
+                self.has_share = true;
+                self.give_up(&revoked)?;
                 for partition in assigned {
                     self.open_task(&partition)?;
                 }
@@ -207,7 +210,7 @@ impl Lane {
                 if self.job.mode() == Mode::Merged {
                     progress.records += self.process_merged()?;
                 }
-                progress.at_end = empty && progress.records == 0 && self.merge.at_end();
+                progress.at_end = self.has_share && empty && progress.records == 0 && self.merge.at_end();
             }
         }
         self.publish_if_due(progress.at_end)?;
@@ -215,6 +218,21 @@ impl Lane {
         self.observe();
         progress.at_end &= self.tasks.values().all(|task| !task.has_progress());
         Ok(progress)
+    }
+
+    /// Closes the tasks of partitions that are the lane's until it polls again: what they have done is still published
+    /// and stored, so that whoever goes on with them, here or elsewhere, has little to replay.
+    fn give_up(&mut self, revoked: &[TopicPartition]) -> Result<(), EngineError> {
+        // Of recorded data transactions have a fixed size, whoever makes them.
+        let fixed = matches!((self.job.mode(), self.config.ticks), (Mode::Merged, Ticks::Recorded { .. }));
+        if !fixed && revoked.iter().any(|partition| self.tasks.contains_key(partition)) {
+            self.publish()?;
+        }
+        for partition in revoked {
+            self.flush(partition)?;
+            self.close_task(partition);
+        }
+        Ok(())
     }
 
     /// Publishes and stores everything processed, for a graceful end.
@@ -234,7 +252,7 @@ impl Lane {
         for partition in self.partitions() {
             self.close_task(&partition);
         }
-        (self.merge, self.since_commit) = (Merge::default(), 0);
+        (self.merge, self.since_commit, self.has_share) = (Merge::default(), 0, false);
         self.ticks.clear();
         self.producer = self.environment.log.producer(&self.member)?;
         self.consumer = join(&*self.job, &self.environment, &self.member)?;

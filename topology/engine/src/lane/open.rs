@@ -1,6 +1,6 @@
 //! Opening and closing the tasks of a lane: recovery carried out.
 
-use super::{Lane, group_of};
+use super::Lane;
 use crate::error::{CheckpointError, EngineError};
 use crate::job::Mode;
 use crate::log::TopicPartition;
@@ -19,7 +19,8 @@ impl Lane {
         };
         let stateful = self.job.mode() == Mode::Stateful;
         let mut store = self.environment.stores.open(&id)?;
-        let mut found = self.look(&id, partition, stateful.then_some(&*store))?;
+        let topic = self.environment.log.topic(&partition.topic)?;
+        let mut found = self.look(&id, partition, topic.id, stateful.then_some(&*store))?;
         let (plan, start) = loop {
             let plan = recovery::decide(&found).map_err(|stop| EngineError::Stop { task: id.to_string(), stop })?;
             match self.load(&found, &plan, &mut *store) {
@@ -36,8 +37,7 @@ impl Lane {
             None => Default::default(),
         };
         tracing::info!(task = %id, from = start.offset, committed = start.committed, state = ?plan.from.as_ref().map(|c| &c.place), "task recovered");
-        let tasks = self.partitions_of(&partition.topic)?;
-        let context = TaskContext::new(id, tasks, self.job.logic(), store, clock);
+        let context = TaskContext::new(id, topic.spec.partitions, self.job.logic(), store, clock);
         let offset = start.offset;
         let task = Task::install(&mut self.worker, &*self.job, context, start);
         self.tasks.insert(partition.clone(), task);
@@ -85,12 +85,11 @@ impl Lane {
         &mut self,
         id: &TaskId,
         partition: &TopicPartition,
+        topic_id: u64,
         store: Option<&dyn StateStore>,
     ) -> Result<Found, EngineError> {
         let committed = self.consumer.committed(partition)?.map(|c| (c.offset, c.metadata));
         let bounds = self.environment.log.bounds(partition)?;
-        let topics = self.environment.log.topics()?;
-        let topic_id = topics.iter().find(|t| *t.spec.name == *partition.topic).map_or(0, |t| t.id);
         let mut candidates = Vec::new();
         if let Some(store) = store {
             candidates.extend(store.marker()?.map(|marker| Candidate { marker, place: Place::Local }));
@@ -167,16 +166,6 @@ impl Lane {
         let mut entries = entries.into_iter();
         store.restore(&mut || entries.next(), &verified.marker)?;
         Ok(())
-    }
-
-    fn partitions_of(&self, topic: &str) -> Result<u32, EngineError> {
-        let topics = self.environment.log.topics()?;
-        Ok(topics.iter().find(|t| t.spec.name == topic).map_or(0, |t| t.spec.partitions))
-    }
-
-    /// Offsets of the group, for those who look from outside.
-    pub fn group(&self) -> String {
-        group_of(self.job.name())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The broker inside the process: transactions, groups, fencing and retention over a [`Storage`].
 
-use super::group::{Group, Membership};
+use super::group::{Group, Ticket};
 use super::member::Member;
 use super::retention::SCAN;
 use super::transaction::Transactions;
@@ -188,8 +188,8 @@ impl<S: Storage> Log for Broker<S> {
         let epoch = state.groups.entry(group.to_owned()).or_default().join(member, topics);
         self.shared.announce(&mut state);
         drop(state);
-        let membership = Membership { group: group.to_owned(), member: member.to_owned(), epoch };
-        Ok(Box::new(Member { shared: self.shared.clone(), membership, positions: BTreeMap::new() }))
+        let ticket = Ticket { group: group.to_owned(), member: member.to_owned(), epoch };
+        Ok(Box::new(Member { shared: self.shared.clone(), ticket, positions: BTreeMap::new() }))
     }
 
     fn producer(&self, transactional_id: &str) -> Result<Box<dyn Producer>, LogError> {

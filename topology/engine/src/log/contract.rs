@@ -13,6 +13,7 @@ use super::Log;
 use crate::error::LogError;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use stage::Stage;
 
@@ -22,6 +23,14 @@ pub trait Subject: Sync {
     fn open(&self) -> Result<Arc<dyn Log>, LogError>;
     /// What the log's clock says, milliseconds.
     fn now(&self) -> i64;
+    /// Beginning of every name a check gives, so that a log that others use may be a subject.
+    fn prefix(&self) -> &str {
+        ""
+    }
+    /// How long a committed transaction may stay unseen: a cluster tells the writer before it tells the readers.
+    fn lag(&self) -> Duration {
+        Duration::ZERO
+    }
     /// True when the adapter can do what a check asks beyond the port.
     fn offers(&self, ability: Ability) -> bool;
 }
@@ -33,6 +42,10 @@ pub enum Ability {
     Restart,
     /// Retention is enforced to the record when asked; Kafka deletes whole segments, in its own time.
     PromptRetention,
+    /// A poll looks at all partitions at once; from Kafka each is fetched by itself.
+    OneView,
+    /// Topics have ids; librdkafka's are not to be had from Rust.
+    TopicIds,
 }
 
 /// One promise of the port.
@@ -117,7 +130,8 @@ pub const ALL: &[Check] = &[
     check("a partition is revoked before another member has it", groups::no_double_owner),
     check("a member that leaves gives its partitions to the others", groups::leaving),
     check("partitions give nothing until resumed or while paused", groups::pausing),
-    check("a poll sees a transaction in all partitions or in none", groups::one_view),
+    check("a member reads over gaps and dropped transactions to the end", groups::over_gaps),
+    check_with(Ability::OneView, "a poll sees a transaction in all partitions or in none", groups::one_view),
     check("a failed poll loses no records", groups::failed_poll),
     check("a waiting poll wakes when something is committed", groups::waking),
     check("a deleted topic is revoked", groups::deleted_topic),
@@ -128,7 +142,8 @@ pub const ALL: &[Check] = &[
     check("an offset beyond the end is out of range", reading::beyond_end),
     check("an unknown topic or partition is named", topics::unknown),
     check("a topic exists once", topics::exists),
-    check("a recreated topic is another one", topics::recreated),
+    check("a recreated topic has nothing of the old one", topics::recreated),
+    check_with(Ability::TopicIds, "a recreated topic has another id", topics::new_id),
     check("retention of a topic can be altered", topics::altered),
     check("a compacted topic refuses records without a key", topics::keyless),
     check_with(Ability::PromptRetention, "records expire by age", topics::by_age),

@@ -4,14 +4,27 @@
 //! has closed what it had of it, or has left; a live member's commit is never refused, and a replaced one's always is.
 
 use super::TopicPartition;
+use crate::error::LogError;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Proof of membership in a group, as of the call that fetched it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Membership {
+/// What a member shows to prove that it is one.
+#[derive(Clone, Debug)]
+pub(super) struct Ticket {
     pub(super) group: String,
     pub(super) member: String,
     pub(super) epoch: u64,
+}
+
+impl Ticket {
+    /// Why the ticket no longer counts.
+    pub(super) fn stale(&self, now: Option<u64>) -> LogError {
+        let member = format!("{} in group {}", self.member, self.group);
+        let message = match now {
+            Some(now) => format!("generation {} was shown, it is now {now}", self.epoch),
+            None => "it has left".to_owned(),
+        };
+        LogError::StaleMembership { member, message }
+    }
 }
 
 /// One consumer group.

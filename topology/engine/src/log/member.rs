@@ -1,8 +1,8 @@
 //! A group member's handle on the broker.
 
 use super::broker::{Shared, State, Storage, read_batch};
-use super::group::{Group, Membership};
-use super::{Committed, Consumer, Limit, Polled, TopicPartition};
+use super::group::{Group, Ticket};
+use super::{Committed, Consumer, Limit, Membership, Polled, TopicPartition};
 use crate::error::LogError;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -11,29 +11,23 @@ use std::time::Duration;
 /// A group member's handle.
 pub(super) struct Member<S: Storage> {
     pub(super) shared: Arc<Shared<S>>,
-    pub(super) membership: Membership,
+    pub(super) ticket: Ticket,
     /// Owned partitions; `None` while paused.
     pub(super) positions: BTreeMap<TopicPartition, Option<i64>>,
 }
 
 impl<S: Storage> Member<S> {
     fn group<'a>(&self, state: &'a mut State) -> Result<&'a mut Group, LogError> {
-        let Membership { group, member, epoch } = &self.membership;
-        let found = state.groups.entry(group.clone()).or_default();
-        match found.epoch_of(member) {
-            Some(now) if now == *epoch => Ok(found),
-            now => Err(LogError::StaleMembership {
-                group: group.clone(),
-                member: member.clone(),
-                had: *epoch,
-                now: now.unwrap_or(0),
-            }),
+        let found = state.groups.entry(self.ticket.group.clone()).or_default();
+        match found.epoch_of(&self.ticket.member) {
+            Some(now) if now == self.ticket.epoch => Ok(found),
+            now => Err(self.ticket.stale(now)),
         }
     }
 
     fn position(&mut self, partition: &TopicPartition) -> Result<&mut Option<i64>, LogError> {
         self.positions.get_mut(partition).ok_or_else(|| LogError::Unavailable {
-            message: format!("{partition} is not assigned to {}", self.membership.member),
+            message: format!("{partition} is not assigned to {}", self.ticket.member),
         })
     }
 }
@@ -45,7 +39,7 @@ impl<S: Storage> Consumer for Member<S> {
             let shared = self.shared.clone();
             let mut state = shared.lock();
             let counts = state.partition_counts();
-            let member = self.membership.member.clone();
+            let member = self.ticket.member.clone();
             let (revoked, assigned) = self.group(&mut state)?.settle(&member, &counts);
             if !revoked.is_empty() || !assigned.is_empty() {
                 shared.announce(&mut state);
@@ -97,19 +91,19 @@ impl<S: Storage> Consumer for Member<S> {
     }
 
     fn committed(&mut self, partition: &TopicPartition) -> Result<Option<Committed>, LogError> {
-        self.shared.lock().committed(&self.membership.group, partition)
+        self.shared.lock().committed(&self.ticket.group, partition)
     }
 
     fn membership(&self) -> Membership {
-        self.membership.clone()
+        Membership::new(self.ticket.clone())
     }
 }
 
 impl<S: Storage> Drop for Member<S> {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        if let Some(group) = state.groups.get_mut(&self.membership.group) {
-            group.leave(&self.membership.member, self.membership.epoch);
+        if let Some(group) = state.groups.get_mut(&self.ticket.group) {
+            group.leave(&self.ticket.member, self.ticket.epoch);
         }
         self.shared.announce(&mut state);
     }

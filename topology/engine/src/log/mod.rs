@@ -1,7 +1,7 @@
 //! The log as a port: ordered, partitioned, transactional, with consumer groups.
 //!
-//! Two adapters implement it, [`embedded`] (RocksDB, one process) and Kafka (a later order); [`contract`] is the suite
-//! both must pass. [`memory`] is the embedded broker on volatile storage, for tests that crash thousands of times.
+//! Two adapters implement it, [`embedded`] (RocksDB, one process) and [`kafka`]; [`contract`] is the suite both must
+//! pass. [`memory`] is the embedded broker on volatile storage, for tests that crash thousands of times.
 //!
 //! Invariant: what a committed transaction wrote and the offsets it committed become visible together, or not at all.
 //! Invariant: offsets only grow; after every transaction each partition it wrote has a gap, as on Kafka, so nobody may
@@ -11,18 +11,19 @@ mod broker;
 pub mod contract;
 pub mod embedded;
 mod group;
+pub mod kafka;
 mod member;
 pub mod memory;
+pub mod prefixed;
 mod retention;
 mod transaction;
 
 use crate::error::LogError;
 use bytes::Bytes;
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-pub use group::Membership;
 
 /// A log that jobs read from and write to.
 pub trait Log: Send + Sync {
@@ -32,6 +33,11 @@ pub trait Log: Send + Sync {
     fn producer(&self, transactional_id: &str) -> Result<Box<dyn Producer>, LogError>;
     /// Every topic there is, by name.
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError>;
+    /// One topic.
+    fn topic(&self, name: &str) -> Result<TopicInfo, LogError> {
+        let found = self.topics()?.into_iter().find(|topic| topic.spec.name == name);
+        found.ok_or_else(|| LogError::UnknownTopic { topic: name.to_owned() })
+    }
     /// Creates a topic; an existing one of the same name is an error.
     fn create_topic(&self, spec: &TopicSpec) -> Result<(), LogError>;
     /// Changes retention of an existing topic; partitions are never changed.
@@ -42,7 +48,7 @@ pub trait Log: Send + Sync {
     fn bounds(&self, partition: &TopicPartition) -> Result<Bounds, LogError>;
     /// Reads committed records of one partition outside any group.
     fn read(&self, partition: &TopicPartition, from: i64, limit: Limit) -> Result<Batch, LogError>;
-    /// The first offset whose timestamp is at or after a time.
+    /// An offset from which on no record at or after a time is missed where times ascend; the latest the log can tell.
     fn offset_at(&self, partition: &TopicPartition, time: i64) -> Result<i64, LogError>;
     /// What a group has committed for a partition.
     fn committed(&self, group: &str, partition: &TopicPartition) -> Result<Option<Committed>, LogError>;
@@ -57,7 +63,8 @@ pub trait Consumer {
     /// Waits for records or a change of assignment, at most `wait`.
     ///
     /// Newly assigned partitions give no records until [`Consumer::resume`] says from where. Revoked partitions give
-    /// none from the moment their revocation is returned.
+    /// none from the moment their revocation is returned, but are the member's until it polls again: until then it may
+    /// commit what it has of them. A partition may be revoked and assigned anew to the same member.
     fn poll(&mut self, limit: Limit, wait: Duration) -> Result<Polled, LogError>;
     /// Starts, or continues, reading a partition at an offset.
     fn resume(&mut self, partition: &TopicPartition, from: i64) -> Result<(), LogError>;
@@ -79,6 +86,23 @@ pub trait Producer {
     fn commit(&mut self, offsets: &[OffsetCommit], membership: Option<&Membership>) -> Result<(), LogError>;
     /// Drops the open transaction.
     fn abort(&mut self) -> Result<(), LogError>;
+}
+
+/// Proof of membership in a group, as of the call that fetched it; only the log that gave it can read it.
+#[derive(Clone, Debug)]
+pub struct Membership(Arc<dyn Any + Send + Sync>);
+
+impl Membership {
+    fn new(proof: impl Any + Send + Sync) -> Self {
+        Membership(Arc::new(proof))
+    }
+
+    fn read<T: Any>(&self) -> Result<&T, LogError> {
+        self.0.downcast_ref().ok_or_else(|| LogError::StaleMembership {
+            member: "a member".to_owned(),
+            message: "its proof of membership is of another log".to_owned(),
+        })
+    }
 }
 
 /// One partition of one topic.
@@ -154,7 +178,7 @@ pub struct Batch {
 /// What a poll gave.
 #[derive(Debug)]
 pub enum Polled {
-    /// Membership has changed. Revocations take effect first.
+    /// Membership has changed. Revocations take effect first. A member whose share is empty is told so, once it has one.
     Assignment {
         /// Partitions lost.
         revoked: Vec<TopicPartition>,

@@ -1,8 +1,8 @@
 //! A transactional producer's handle on the broker.
 
 use super::broker::{Change, PartitionId, Shared, State, Storage, record_bytes};
-use super::group::Membership;
-use super::{CleanupPolicy, Message, OffsetCommit, Producer, Record, TimestampSource, TopicPartition};
+use super::group::Ticket;
+use super::{CleanupPolicy, Membership, Message, OffsetCommit, Producer, Record, TimestampSource, TopicPartition};
 use crate::error::LogError;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -47,8 +47,9 @@ impl<S: Storage> Producer for Transactions<S> {
         if state.producers.get(&self.id) != Some(&self.epoch) {
             return Err(LogError::Fenced { transactional_id: self.id.clone() });
         }
-        if let Some(membership) = membership {
-            check_membership(&state, membership, offsets)?;
+        let ticket = membership.map(Membership::read::<Ticket>).transpose()?;
+        if let Some(ticket) = ticket {
+            check_ticket(&state, ticket, offsets)?;
         }
         let mut change = Change::default();
         for message in messages {
@@ -63,7 +64,7 @@ impl<S: Storage> Producer for Transactions<S> {
                 }
             }
         }
-        let group = membership.map_or("", |m| m.group.as_str());
+        let group = ticket.map_or("", |ticket| ticket.group.as_str());
         for commit in offsets {
             let (bytes, limit) = (commit.metadata.len(), MAX_METADATA_BYTES);
             if bytes > limit {
@@ -81,13 +82,12 @@ impl<S: Storage> Producer for Transactions<S> {
     }
 }
 
-fn check_membership(state: &State, membership: &Membership, offsets: &[OffsetCommit]) -> Result<(), LogError> {
-    let Membership { group, member, epoch } = membership;
-    let found = state.groups.get(group);
-    let now = found.and_then(|g| g.epoch_of(member)).unwrap_or(0);
-    let owns = |commit: &OffsetCommit| found.is_some_and(|g| g.owns(member, &commit.partition));
-    if now != *epoch || !offsets.iter().all(owns) {
-        return Err(LogError::StaleMembership { group: group.clone(), member: member.clone(), had: *epoch, now });
+fn check_ticket(state: &State, ticket: &Ticket, offsets: &[OffsetCommit]) -> Result<(), LogError> {
+    let found = state.groups.get(&ticket.group);
+    let now = found.and_then(|group| group.epoch_of(&ticket.member));
+    let owns = |commit: &OffsetCommit| found.is_some_and(|group| group.owns(&ticket.member, &commit.partition));
+    if now != Some(ticket.epoch) || !offsets.iter().all(owns) {
+        return Err(ticket.stale(now));
     }
     Ok(())
 }

@@ -1,11 +1,10 @@
 //! What readers get back: every part of a record, in order, within limits.
 
 use super::super::{Limit, Message, TimestampSource, TopicPartition};
-use super::stage::{ALL_OF_IT, Stage, message, settled, text};
+use super::stage::{ALL_OF_IT, Stage, message, refused_at_last, settled, sizes_polled, text};
 use super::{Failure, ensure, refused, same};
 use crate::error::LogError;
 use bytes::Bytes;
-use std::time::Duration;
 
 pub(super) fn round_trip(stage: Stage<'_>) -> Result<(), Failure> {
     let at = stage.topic("t", 1)?;
@@ -58,16 +57,30 @@ pub(super) fn timestamps(stage: Stage<'_>) -> Result<(), Failure> {
 pub(super) fn offset_by_time(stage: Stage<'_>) -> Result<(), Failure> {
     let at = stage.topic("t", 1)?;
     same("in an empty partition", stage.log.offset_at(&at, 0)?, 0)?;
-    // Producers' times need not ascend.
+    // Producers' times need not ascend, and what ends a transaction has a time, too: nothing may be passed over.
     for time in [1_000, 3_000, 2_000, 5_000] {
         stage.commit([Message { timestamp: Some(time), ..message(&at, &time.to_string()) }], &[])?;
     }
     let records = stage.records(&at)?;
-    let cases = [(0, 0), (1_000, 0), (1_001, 1), (2_000, 1), (3_001, 3), (5_000, 3)];
-    for (time, expected) in cases {
-        same(&format!("at {time}"), stage.log.offset_at(&at, time)?, records[expected].offset)?;
+    for (time, expected) in [(0, 0), (1_000, 0), (1_001, 1), (2_000, 1), (3_001, 3), (5_000, 3)] {
+        let (found, latest) = (stage.log.offset_at(&at, time)?, records[expected].offset);
+        ensure(found <= latest, format_args!("at {time}: found {found}, which is behind {latest}"))?;
     }
-    same("after everything", stage.log.offset_at(&at, 5_001)?, stage.log.bounds(&at)?.end)
+    // The log's own times ascend: the first record from there on is the first that is not older.
+    let spec = super::super::TopicSpec { timestamps: TimestampSource::LogAppendTime, ..stage.spec("logs", 1) };
+    stage.log.create_topic(&spec)?;
+    let logs = TopicPartition::new(spec.name, 0);
+    for value in ["a", "b", "c"] {
+        stage.write(&logs, &[value])?;
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let records = stage.records(&logs)?;
+    let first_from = |offset| records.iter().find(|record| record.offset >= offset).map(text);
+    for time in [0, records[0].timestamp, records[1].timestamp, records[2].timestamp, records[2].timestamp + 1] {
+        let expected = records.iter().find(|record| record.timestamp >= time).map(text);
+        same(&format!("from {time} on"), first_from(stage.log.offset_at(&logs, time)?), expected)?;
+    }
+    Ok(())
 }
 
 pub(super) fn limits(stage: Stage<'_>) -> Result<(), Failure> {
@@ -99,8 +112,7 @@ pub(super) fn limits(stage: Stage<'_>) -> Result<(), Failure> {
     same("by bytes", found, 22)?;
     let mut consumer = stage.member("member", &[&at.topic])?;
     settled(&mut *consumer, 1)?;
-    let batches = super::stage::polled(&mut *consumer, Limit { records: 2, bytes: 1 << 20 })?;
-    same("by one poll", batches.iter().map(|b| b.records.len()).collect::<Vec<_>>(), vec![2])
+    same("by one poll", sizes_polled(&mut *consumer, Limit { records: 2, bytes: 1 << 20 })?, vec![2])
 }
 
 pub(super) fn beyond_end(stage: Stage<'_>) -> Result<(), Failure> {
@@ -115,5 +127,5 @@ pub(super) fn beyond_end(stage: Stage<'_>) -> Result<(), Failure> {
     let mut consumer = stage.member("member", &[&at.topic])?;
     settled(&mut *consumer, 1)?;
     consumer.resume(&at, end + 1)?;
-    refused("polling beyond the end", consumer.poll(ALL_OF_IT, Duration::ZERO), out_of_range)
+    refused_at_last("polling beyond the end", &mut *consumer, out_of_range).map(|_| ())
 }

@@ -6,6 +6,7 @@ use super::super::{
 };
 use super::{Failure, Subject};
 use crate::error::LogError;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,11 @@ pub struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     pub(super) fn open(subject: &'a dyn Subject, check: &str) -> Result<Self, LogError> {
-        Ok(Stage { subject, log: subject.open()?, prefix: check.replace(' ', "-") })
+        Ok(Stage {
+            subject,
+            log: subject.open()?,
+            prefix: format!("{}{}", subject.prefix(), check.replace(|c: char| !c.is_alphanumeric(), "-")),
+        })
     }
 
     /// Closes the log and opens it again.
@@ -78,8 +83,22 @@ impl<'a> Stage<'a> {
         producer.commit(offsets, None)
     }
 
-    /// Everything in a partition, read to its end.
+    /// Everything in a partition, once no more of it appears.
     pub(super) fn records(&self, at: &TopicPartition) -> Result<Vec<Record>, LogError> {
+        let mut records = self.records_now(at)?;
+        while !self.subject.lag().is_zero() {
+            std::thread::sleep(self.subject.lag());
+            let again = self.records_now(at)?;
+            if again == records {
+                break;
+            }
+            records = again;
+        }
+        Ok(records)
+    }
+
+    /// Everything in a partition, read to its end.
+    fn records_now(&self, at: &TopicPartition) -> Result<Vec<Record>, LogError> {
         let (mut records, mut from) = (Vec::new(), self.log.bounds(at)?.start);
         loop {
             let Batch { records: more, next, end, .. } = self.log.read(at, from, ALL_OF_IT)?;
@@ -138,8 +157,90 @@ pub(super) fn changed(consumer: &mut dyn Consumer) -> Result<(Vec<TopicPartition
 /// Polls until partitions are revoked, and once more, which says that they are closed; gives the partitions.
 pub(super) fn gives_up(consumer: &mut dyn Consumer) -> Result<Vec<TopicPartition>, Failure> {
     let (revoked, _) = changed(consumer)?;
-    polled(consumer, ALL_OF_IT)?;
+    consumer.poll(ALL_OF_IT, Duration::ZERO)?;
     Ok(revoked)
+}
+
+/// A member that reads on where it was whenever it is given a partition, and remembers what it holds.
+pub(super) struct Holder {
+    pub(super) consumer: Box<dyn Consumer>,
+    pub(super) held: BTreeSet<TopicPartition>,
+    positions: BTreeMap<TopicPartition, i64>,
+}
+
+impl Holder {
+    pub(super) fn new(consumer: Box<dyn Consumer>) -> Self {
+        Holder { consumer, held: BTreeSet::new(), positions: BTreeMap::new() }
+    }
+
+    /// Polls once; gives what came.
+    pub(super) fn poll(&mut self) -> Result<Vec<String>, Failure> {
+        let mut values = Vec::new();
+        match self.consumer.poll(ALL_OF_IT, WAIT / 4)? {
+            Polled::Assignment { revoked, assigned } => {
+                self.held.retain(|partition| !revoked.contains(partition));
+                for partition in assigned {
+                    let from = self.positions.get(&partition).copied().unwrap_or(0);
+                    self.consumer.resume(&partition, from)?;
+                    self.held.insert(partition);
+                }
+            }
+            Polled::Records(batches) => {
+                for batch in batches {
+                    values.extend(batch.records.iter().map(text));
+                    self.positions.insert(batch.partition, batch.next);
+                }
+            }
+        }
+        Ok(values)
+    }
+}
+
+/// Polls members in turn until they hold so many partitions each; none may ever be held by two.
+pub(super) fn share(members: &mut [&mut Holder], counts: &[usize]) -> Result<(), Failure> {
+    for _ in 0..4 * POLLS {
+        for member in members.iter_mut() {
+            member.poll()?;
+        }
+        let all: Vec<&TopicPartition> = members.iter().flat_map(|member| &member.held).collect();
+        let different: BTreeSet<&TopicPartition> = all.iter().copied().collect();
+        super::ensure(all.len() == different.len(), format_args!("a partition has two owners: {all:?}"))?;
+        if members.iter().map(|member| member.held.len()).eq(counts.iter().copied()) {
+            return Ok(());
+        }
+    }
+    let held: Vec<_> = members.iter().map(|member| &member.held).collect();
+    Err(Failure(format!("the members hold {held:?}, expected {counts:?}")))
+}
+
+/// Polls until the poll is refused in the expected way; gives what came before.
+pub(super) fn refused_at_last(
+    what: &str,
+    consumer: &mut dyn Consumer,
+    expected: fn(&LogError) -> bool,
+) -> Result<Vec<String>, Failure> {
+    let mut values = Vec::new();
+    for _ in 0..POLLS {
+        match consumer.poll(ALL_OF_IT, WAIT) {
+            Ok(Polled::Records(batches)) => values.extend(batches.iter().flat_map(|b| &b.records).map(text)),
+            Ok(Polled::Assignment { .. }) => {}
+            Err(error) => return super::refused(what, Err::<(), _>(error), expected).map(|()| values),
+        }
+    }
+    Err(Failure(format!("{what}: was not refused")))
+}
+
+/// Polls until records come; gives the sizes of the batches.
+pub(super) fn sizes_polled(consumer: &mut dyn Consumer, limit: Limit) -> Result<Vec<usize>, Failure> {
+    for _ in 0..POLLS {
+        if let Polled::Records(batches) = consumer.poll(limit, WAIT)? {
+            let sizes: Vec<usize> = batches.iter().map(|b| b.records.len()).filter(|size| *size > 0).collect();
+            if !sizes.is_empty() {
+                return Ok(sizes);
+            }
+        }
+    }
+    Err(Failure("no record came".to_owned()))
 }
 
 /// Polls until the member owns exactly so many partitions, and resumes each from the start.
