@@ -6,6 +6,7 @@ use engine::log::kafka::{Config, open};
 use engine::log::{CleanupPolicy, Limit, Log, Message, TimestampSource, TopicPartition, TopicSpec};
 use rig::kafka::{Brokers, Kafka, Secured, Settings, available};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 fn secured() -> Option<&'static Kafka> {
     static CLUSTER: OnceLock<Option<Kafka>> = OnceLock::new();
@@ -44,9 +45,17 @@ fn works(log: &dyn Log, name: &str) {
     let message = Message { topic: name.into(), value: Some(b"seen".to_vec()), ..Message::default() };
     producer.send(message).expect("the topic is there");
     producer.commit(&[], None).expect("the transaction can be committed");
-    let limit = Limit { records: 10, bytes: 1 << 20 };
-    let batch = log.read(&TopicPartition::new(name, 0), 0, limit).expect("the topic can be read");
-    assert_eq!(batch.records[0].value.as_deref(), Some(&b"seen"[..]), "{name}");
+    // The cluster tells the writer before it tells the readers.
+    for _ in 0..100 {
+        let limit = Limit { records: 10, bytes: 1 << 20 };
+        let batch = log.read(&TopicPartition::new(name, 0), 0, limit).expect("the topic can be read");
+        if let Some(record) = batch.records.first() {
+            assert_eq!(record.value.as_deref(), Some(&b"seen"[..]), "{name}");
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("{name}: what was written is not there");
 }
 
 fn sasl<'a>(at: &'a Secured, mechanism: &'a str) -> Vec<(&'a str, &'a str)> {

@@ -1,7 +1,7 @@
 //! Running lanes on threads until told to stop, and what the process says of them.
 
 use crate::clock::WallClock;
-use crate::error::{EngineError, Remedy};
+use crate::error::{EngineError, LogError, Remedy};
 use crate::job::Job;
 use crate::lane::{Environment, Lane, LaneConfig, Progress};
 use crate::output::Digest;
@@ -179,20 +179,39 @@ fn drive(assignment: &Assignment, number: usize, stopping: &Stopping, status: &S
                     break;
                 }
             }
-            Err(error) => {
-                attempts += 1;
-                if error.remedy() == Remedy::Stop || attempts > MAX_ATTEMPTS {
-                    return Err(error);
-                }
-                tracing::warn!(lane = %name, attempts, "{error}; everything uncommitted is dropped and recovered");
-                std::thread::sleep(Duration::from_millis(100 << attempts.min(6)));
-                lane.rebuild()?;
-            }
+            Err(error) => recover(&mut lane, &name, error, &mut attempts, (environment, stopping, status))?,
         }
     }
     lane.drain()?;
     report(&lane, &name, Progress { records: 0, at_end: true }, environment, status);
     Ok(())
+}
+
+/// Builds a lane anew until it can go on. A log that does not answer is waited for however long it takes: nothing is lost
+/// meanwhile, and a process that ended would only be started again to wait.
+fn recover(
+    lane: &mut Lane,
+    name: &str,
+    mut error: EngineError,
+    attempts: &mut u32,
+    (environment, stopping, status): (&Environment, &Stopping, &Status),
+) -> Result<(), EngineError> {
+    let mut pauses = 0;
+    loop {
+        let away = matches!(error, EngineError::Log(LogError::Unavailable { .. }));
+        *attempts += u32::from(!away);
+        if error.remedy() == Remedy::Stop || *attempts > MAX_ATTEMPTS || stopping.is_stopping() {
+            return Err(error);
+        }
+        pauses += 1;
+        tracing::warn!(lane = %name, pauses, "{error}; everything uncommitted is dropped and recovered");
+        std::thread::sleep(Duration::from_millis(100 << pauses.min(6)));
+        status.update(name, |at| (at.live, at.stepped) = (false, environment.clock.monotonic()));
+        match lane.rebuild() {
+            Ok(()) => return Ok(()),
+            Err(again) => error = again,
+        }
+    }
 }
 
 fn report(lane: &Lane, name: &str, progress: Progress, environment: &Environment, status: &Status) {

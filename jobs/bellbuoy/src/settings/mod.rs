@@ -97,6 +97,7 @@ impl KafkaSettings {
             },
             replication: self.replication,
             min_insync: self.min_insync,
+            reader: format!("{}bellbuoy.reader", self.prefix),
         }
     }
 }

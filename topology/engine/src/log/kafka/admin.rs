@@ -1,8 +1,8 @@
-//! Questions about topics, offsets and groups, and changes of topics.
+//! Questions about topics, and changes of them.
 
 use super::answers;
 use super::client::{ANSWER, Clients, Quiet};
-use super::{Bounds, Committed, TopicInfo, TopicPartition, TopicSpec};
+use super::{TopicInfo, TopicPartition, TopicSpec};
 use crate::clock::WallClock;
 use crate::error::LogError;
 use crate::log::{CleanupPolicy, TimestampSource};
@@ -11,31 +11,30 @@ use rdkafka::admin::{
     OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::config::FromClientConfigAndContext as _;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How long a change may take until it is seen everywhere, and how often it is looked for.
 const SETTLES_WITHIN: Duration = Duration::from_secs(60);
+const REACHED_WITHIN: Duration = Duration::from_secs(10);
+const ALTERED_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// How often, and after what pause, a question is asked again.
-const PATIENCE: usize = 20;
-const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Topics whose names begin so are Kafka's own.
 const INTERNAL: &str = "__";
 
 /// One client for questions, and one for offsets.
 pub(super) struct Admin {
-    clients: Arc<Clients>,
-    admin: AdminClient<Quiet>,
-    offsets: BaseConsumer<Quiet>,
+    pub(super) clients: Arc<Clients>,
+    pub(super) admin: AdminClient<Quiet>,
+    pub(super) offsets: BaseConsumer<Quiet>,
+    /// One that asks for a group's offsets, kept for the next question about the same group.
+    pub(super) asking: Mutex<Option<(String, BaseConsumer<Quiet>)>>,
 }
 
 impl Admin {
@@ -44,14 +43,14 @@ impl Admin {
             LogError::Refused { what: "the settings of log.kafka".to_owned(), message: error.to_string() }
         })?;
         let offsets = clients.consumer(&clients.asking(), Quiet)?;
-        Ok(Admin { clients, admin, offsets })
+        Ok(Admin { clients, admin, offsets, asking: Mutex::new(None) })
     }
 
     /// Fails unless a broker answers.
     pub(super) fn reach(&self) -> Result<(), LogError> {
         let addresses = &self.clients.config.bootstrap;
-        self.metadata(None).map(|_| ()).map_err(|error| LogError::Unavailable {
-            message: format!("no broker answers at {addresses} (log.kafka.bootstrap): {error}"),
+        self.admin.inner().fetch_metadata(None, REACHED_WITHIN).map(|_| ()).map_err(|error| LogError::Unavailable {
+            message: format!("no broker at {addresses} (log.kafka.bootstrap) lets us in: {error}"),
         })
     }
 
@@ -132,7 +131,7 @@ impl Admin {
         })
     }
 
-    pub(super) fn alter(&self, spec: &TopicSpec) -> Result<(), LogError> {
+    pub(super) fn alter(&self, spec: &TopicSpec, clock: &dyn WallClock) -> Result<(), LogError> {
         self.partitions(&spec.name)?;
         let described = self.describe(&[&spec.name])?;
         // The call replaces everything that was set: what we do not speak of has to be said again.
@@ -152,19 +151,23 @@ impl Admin {
         }
         let what = format!("to alter topic {}", spec.name);
         let results = wait(self.admin.alter_configs([&change], &options()))?;
-        match results.map_err(|error| answers::error(&what, &error))?.into_iter().next() {
-            Some(Err((_, code))) => Err(answers::by_code(&what, code, &code.to_string())),
-            _ => Ok(()),
+        if let Some(Err((_, code))) = results.map_err(|error| answers::error(&what, &error))?.into_iter().next() {
+            return Err(answers::by_code(&what, code, &code.to_string()));
         }
+        // A change that was not allowed is answered as one that was made.
+        let seen = || Ok(self.topic(&spec.name)?.spec.retention_ms == spec.retention_ms);
+        settle_within(ALTERED_WITHIN, clock, &what, seen).map_err(|_| LogError::Refused {
+            what: what.clone(),
+            message: "the change is not seen, as without the permission AlterConfigs".to_owned(),
+        })
     }
 
     pub(super) fn delete(&self, topic: &str, clock: &dyn WallClock) -> Result<(), LogError> {
         self.partitions(topic)?;
         let what = format!("to delete topic {topic}");
         let results = wait(self.admin.delete_topics(&[topic], &options()))?;
-        match results.map_err(|error| answers::error(&what, &error))?.into_iter().next() {
-            Some(Err((_, code))) => return Err(answers::by_code(&what, code, &code.to_string())),
-            _ => {}
+        if let Some(Err((_, code))) = results.map_err(|error| answers::error(&what, &error))?.into_iter().next() {
+            return Err(answers::by_code(&what, code, &code.to_string()));
         }
         settle(clock, &what, || match self.partitions(topic) {
             Err(LogError::UnknownTopic { .. }) => Ok(true),
@@ -173,81 +176,7 @@ impl Admin {
         })
     }
 
-    /// First offset and last stable offset.
-    pub(super) fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError> {
-        self.check(at)?;
-        patiently(|| {
-            let bounds = self.offsets.fetch_watermarks(&at.topic, at.partition as i32, ANSWER);
-            let (start, end) = bounds.map_err(|error| answers::error(&format!("bounds of {at}"), &error))?;
-            Ok(Bounds { start, end })
-        })
-    }
-
-    pub(super) fn offset_at(&self, at: &TopicPartition, time: i64) -> Result<i64, LogError> {
-        let bounds = self.bounds(at)?;
-        let mut asked = TopicPartitionList::new();
-        let what = format!("the offset of a time in {at}");
-        let fault = |error: KafkaError| answers::error(&what, &error);
-        asked.add_partition_offset(&at.topic, at.partition as i32, Offset::Offset(time)).map_err(fault)?;
-        let found = patiently(|| self.offsets.offsets_for_times(asked.clone(), ANSWER).map_err(fault))?;
-        match found.elements().first().map(|element| element.offset()) {
-            Some(Offset::Offset(offset)) => Ok(offset),
-            _ => Ok(bounds.end),
-        }
-    }
-
-    /// What a group has committed, asked from outside of it.
-    pub(super) fn committed(&self, group: &str, at: &TopicPartition) -> Result<Option<Committed>, LogError> {
-        self.check(at)?;
-        let consumer = self.clients.consumer(&self.clients.reading(group, "bellbuoy-admin"), Quiet)?;
-        patiently(|| committed(&consumer, at))
-    }
-
-    /// Deletes what a stopped group has committed, and commits again what it had of other partitions.
-    pub(super) fn forget_committed(
-        &self,
-        group: &str,
-        at: &TopicPartition,
-        clock: &dyn WallClock,
-    ) -> Result<(), LogError> {
-        self.check(at)?;
-        let consumer = self.clients.consumer(&self.clients.reading(group, "bellbuoy-admin"), Quiet)?;
-        let what = format!("to forget what group {group} has committed");
-        let fault = |error: KafkaError| answers::error(&what, &error);
-        let mut all = TopicPartitionList::new();
-        for topic in self.metadata(None)?.topics() {
-            for partition in topic.partitions() {
-                all.add_partition(topic.name(), partition.id());
-            }
-        }
-        let all = consumer.committed_offsets(all, ANSWER).map_err(fault)?;
-        let mut kept = TopicPartitionList::new();
-        for element in all.elements() {
-            let forgotten = *element.topic() == *at.topic && element.partition() == at.partition as i32;
-            if let (Offset::Offset(_), false) = (element.offset(), forgotten) {
-                let mut copy = kept.add_partition(element.topic(), element.partition());
-                copy.set_offset(element.offset()).map_err(fault)?;
-                copy.set_metadata(element.metadata());
-            }
-        }
-        // A member that was killed counts until its session ends.
-        settle(clock, &what, || {
-            let results = wait(self.admin.delete_groups(&[group], &options()))?.map_err(fault)?;
-            match results.into_iter().next() {
-                Some(Err((_, Code::NonEmptyGroup))) => Ok(false),
-                Some(Err((_, code))) if code != Code::GroupIdNotFound => {
-                    Err(answers::by_code(&what, code, &code.to_string()))
-                }
-                _ => Ok(true),
-            }
-        })?;
-        if kept.count() > 0 {
-            consumer.commit(&kept, CommitMode::Sync).map_err(fault)?;
-        }
-        Ok(())
-    }
-
-    fn metadata(&self, topic: Option<&str>) -> Result<Metadata, LogError> {
+    pub(super) fn metadata(&self, topic: Option<&str>) -> Result<Metadata, LogError> {
         self.admin
             .inner()
             .fetch_metadata(topic, ANSWER)
@@ -265,6 +194,13 @@ impl Admin {
         let mut described = BTreeMap::new();
         for resource in answered.map_err(|error| answers::error(what, &error))? {
             match resource {
+                // The library keeps the reason to itself, and shows an empty answer.
+                Ok(ConfigResource { specifier: OwnedResourceSpecifier::Topic(name), entries })
+                    if entries.is_empty() =>
+                {
+                    let message = "no settings are shown, as without the permission DescribeConfigs".to_owned();
+                    return Err(LogError::Refused { what: format!("to describe topic {name}"), message });
+                }
                 Ok(ConfigResource { specifier: OwnedResourceSpecifier::Topic(name), entries }) => {
                     described.insert(name, entries);
                 }
@@ -274,25 +210,6 @@ impl Admin {
         }
         Ok(described)
     }
-}
-
-/// What the group of a consumer has committed; waits out a predecessor's open transaction.
-pub(super) fn committed<C>(consumer: &BaseConsumer<C>, at: &TopicPartition) -> Result<Option<Committed>, LogError>
-where
-    C: rdkafka::consumer::ConsumerContext,
-{
-    let what = format!("the committed offset of {at}");
-    let fault = |error: KafkaError| answers::error(&what, &error);
-    let mut asked = TopicPartitionList::new();
-    asked.add_partition(&at.topic, at.partition as i32);
-    let answered = consumer.committed_offsets(asked, ANSWER).map_err(fault)?;
-    for element in answered.elements() {
-        element.error().map_err(fault)?;
-        if let Offset::Offset(offset) = element.offset() {
-            return Ok(Some(Committed { offset, metadata: element.metadata().to_owned() }));
-        }
-    }
-    Ok(None)
 }
 
 /// A topic in Kafka's words.
@@ -333,35 +250,36 @@ fn info(name: &str, partitions: u32, entries: &[ConfigEntry]) -> TopicInfo {
     }
 }
 
-fn options() -> AdminOptions {
+pub(super) fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(ANSWER)).operation_timeout(Some(ANSWER))
 }
 
-/// Asks again for a while when the answer is one that passes: leaders move when brokers come and go.
-fn patiently<T>(mut ask: impl FnMut() -> Result<T, LogError>) -> Result<T, LogError> {
-    for _ in 0..PATIENCE {
-        match ask() {
-            Err(LogError::Unavailable { message }) => tracing::debug!(message, "asked again"),
-            answer => return answer,
-        }
-        std::thread::sleep(ASK_AGAIN);
-    }
-    ask()
-}
-
 /// Waits for an answer; the client's own thread brings it.
-fn wait<T>(answer: impl Future<Output = T>) -> Result<T, LogError> {
+pub(super) fn wait<T>(answer: impl Future<Output = T>) -> Result<T, LogError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| LogError::Unavailable { message: format!("no runtime: {error}") })?;
     Ok(runtime.block_on(answer))
 }
 
 /// Waits until a change is seen.
-fn settle(clock: &dyn WallClock, what: &str, mut done: impl FnMut() -> Result<bool, LogError>) -> Result<(), LogError> {
-    let deadline = clock.monotonic() + SETTLES_WITHIN;
+pub(super) fn settle(
+    clock: &dyn WallClock,
+    what: &str,
+    done: impl FnMut() -> Result<bool, LogError>,
+) -> Result<(), LogError> {
+    settle_within(SETTLES_WITHIN, clock, what, done)
+}
+
+fn settle_within(
+    limit: Duration,
+    clock: &dyn WallClock,
+    what: &str,
+    mut done: impl FnMut() -> Result<bool, LogError>,
+) -> Result<(), LogError> {
+    let deadline = clock.monotonic() + limit;
     while !done()? {
         if clock.monotonic() > deadline {
-            let message = format!("{what}: not done after {} s", SETTLES_WITHIN.as_secs());
+            let message = format!("{what}: not done after {} s", limit.as_secs());
             return Err(LogError::Unavailable { message });
         }
         std::thread::sleep(LOOK_EVERY);

@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn records_are_given_in_order_within_the_limit_and_the_rest_waits() {
         let mut assignment = resumed(5);
-        [5, 6, 9].map(|offset| assignment.fetched(&at(), record(offset)));
+        [5, 6, 9].into_iter().for_each(|offset| assignment.fetched(&at(), record(offset)));
         assert_eq!(given(&mut assignment, Limit { records: 2, bytes: 1 << 20 }), (vec![5, 6], 9, false));
         assert_eq!(given(&mut assignment, Limit { records: 2, bytes: 1 }), (vec![9], 10, false), "one is always given");
         assert_eq!(given(&mut assignment, ALL), (vec![], 10, false), "more may come, and silence would deny it");

@@ -8,13 +8,13 @@
 mod inspection;
 mod rehearsal;
 
-use super::admin::Admin;
+use super::admin::{Admin, options, wait};
 use super::client::{ANSWER, Clients, Quiet};
 use super::watchdog::Watchdog;
 use super::{Config, answers};
 use crate::clock::WallClock;
 use crate::error::LogError;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -256,15 +256,4 @@ fn topic(found: &MetadataTopic, settings: Settings) -> Topic {
         .collect();
     partitions.sort_by_key(|partition| partition.number);
     Topic { name: found.name().to_owned(), partitions, settings }
-}
-
-fn options() -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(ANSWER)).operation_timeout(Some(ANSWER))
-}
-
-/// Waits for an answer; the client's own thread brings it.
-fn wait<T>(answer: impl Future<Output = T>) -> Result<T, LogError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime = runtime.map_err(|error| LogError::Unavailable { message: format!("no runtime: {error}") })?;
-    Ok(runtime.block_on(answer))
 }

@@ -3,10 +3,10 @@
 //! Invariant: the cluster is told that partitions are given up only by the poll after the one that told their owner, and
 //! nothing is fetched of a partition before its owner has said from where.
 
-use super::admin::{self, Admin};
+use super::admin::Admin;
 use super::assignment::{Assignment, Resumption};
 use super::client::{ANSWER, Clients, Protocol, log};
-use super::{answers, reader};
+use super::{answers, offsets, reader};
 use crate::clock::WallClock;
 use crate::error::LogError;
 use crate::log::{Committed, Consumer, Limit, Membership, Polled, TopicPartition};
@@ -288,7 +288,7 @@ impl Consumer for Member {
     }
 
     fn committed(&mut self, partition: &TopicPartition) -> Result<Option<Committed>, LogError> {
-        admin::committed(&self.consumer, partition)
+        offsets::committed(&self.consumer, partition)
     }
 
     fn membership(&self) -> Membership {

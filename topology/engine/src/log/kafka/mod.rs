@@ -19,6 +19,7 @@ mod assignment;
 mod client;
 pub mod inspect;
 mod member;
+mod offsets;
 mod reader;
 mod transaction;
 mod watchdog;
@@ -49,6 +50,8 @@ pub struct Config {
     pub replication: Option<u16>,
     /// Copies that must have a record before it counts, of a new topic; the cluster's default where absent.
     pub min_insync: Option<u16>,
+    /// A group that nobody joins: librdkafka wants a name from whoever reads, and permissions may depend on it.
+    pub reader: String,
 }
 
 impl Config {
@@ -60,6 +63,7 @@ impl Config {
             protocol: Protocol::default(),
             replication: None,
             min_insync: None,
+            reader: "bellbuoy.reader".to_owned(),
         }
     }
 }
@@ -117,7 +121,7 @@ impl Log for Cluster {
     }
 
     fn alter_topic(&self, spec: &TopicSpec) -> Result<(), LogError> {
-        self.admin.alter(spec)
+        self.admin.alter(spec, &*self.clock)
     }
 
     fn delete_topic(&self, topic: &str) -> Result<(), LogError> {

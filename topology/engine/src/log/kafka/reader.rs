@@ -13,9 +13,6 @@ use rdkafka::{Offset, TopicPartitionList};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A group nobody joins: librdkafka wants a name.
-const GROUP: &str = "bellbuoy.reader";
-
 /// How long one wait for records is.
 const WAIT: Duration = Duration::from_millis(100);
 
@@ -31,7 +28,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn open(clients: &Clients, clock: Arc<dyn WallClock>) -> Result<Self, LogError> {
-        let consumer = clients.consumer(&clients.reading(GROUP, "bellbuoy-reader"), Quiet)?;
+        let consumer = clients.consumer(&clients.reading(&clients.config.reader, "bellbuoy-reader"), Quiet)?;
         Ok(Reader { consumer, clock, at: None, left: None })
     }
 

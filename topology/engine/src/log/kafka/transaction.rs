@@ -148,10 +148,15 @@ impl Transactions {
                 return Err(LogError::Unavailable { message });
             }
         }
-        match self.producer.context().failed() {
-            Some(failed) => Err(failed.into_error(&self.id)),
-            None => Ok(()),
+        let Some(failed) = self.producer.context().failed() else { return Ok(()) };
+        if matches!(failed.error.rdkafka_error_code(), Some(Code::PurgeQueue | Code::PurgeInflight)) {
+            // The records were thrown away because the transaction had failed before; committing tells why.
+            let commit = || self.producer.commit_transaction(COMMIT);
+            if let Err(error) = self.watchdog.watch("commit_transaction", COMMIT + GRACE, commit) {
+                return Err(answers::transaction(&self.id, "commit", &error));
+            }
         }
+        Err(failed.into_error(&self.id))
     }
 
     fn finish(&mut self, offsets: &[OffsetCommit], membership: Option<&Membership>) -> Result<(), LogError> {

@@ -161,7 +161,7 @@ impl Look {
 
     /// Alters the topic and looks whether it was: the library keeps the cluster's answer about a single topic to itself.
     fn alter(&self, spec: &TopicSpec) -> Outcome {
-        if let Err(error) = self.admin.alter(spec) {
+        if let Err(error) = self.admin.alter(spec, &*self.clock) {
             return Outcome::of(&error);
         }
         let wanted = spec.retention_ms.unwrap_or_default().to_string();
