@@ -24,8 +24,6 @@ const ALTERED_MS: i64 = 7_200_000;
 /// Longest wait for what belongs to a transaction, and by how much a call may be late that ignores it.
 const COMMIT: Duration = Duration::from_secs(15);
 const GRACE: Duration = Duration::from_secs(15);
-/// How long a change may take until it is seen.
-const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 const STEP: Duration = Duration::from_millis(50);
 
 impl Look {
@@ -159,20 +157,12 @@ impl Look {
         self.seen.clocks.sort_by_key(|clock| clock.broker);
     }
 
-    /// Alters the topic and looks whether it was: the library keeps the cluster's answer about a single topic to itself.
+    /// Alters the topic. A change that was not allowed is told by its not being there.
     fn alter(&self, spec: &TopicSpec) -> Outcome {
-        if let Err(error) = self.admin.alter(spec, &*self.clock) {
-            return Outcome::of(&error);
-        }
-        let wanted = spec.retention_ms.unwrap_or_default().to_string();
-        let deadline = self.clock.monotonic() + SETTLES_WITHIN;
-        loop {
-            match self.describe(ResourceSpecifier::Topic(&spec.name)) {
-                Ok(settings) if settings.get("retention.ms") == Some(&wanted) => return Outcome::Worked,
-                Ok(_) if self.clock.monotonic() < deadline => std::thread::sleep(STEP),
-                Ok(_) => return Outcome::Denied("nothing changed".to_owned()),
-                Err(outcome) => return outcome,
-            }
+        match self.admin.alter(spec, &*self.clock) {
+            Ok(()) => Outcome::Worked,
+            Err(LogError::Refused { message, .. }) => Outcome::Denied(message),
+            Err(error) => Outcome::of(&error),
         }
     }
 }
