@@ -171,7 +171,7 @@ impl Disturbances {
                         group.signal(ordinal, Signal::Thaw)?;
                     }
                 }
-                Later::Depart(ordinal) if group.is_running(ordinal) => group.stop(ordinal)?,
+                Later::Depart(ordinal) if group.is_running(ordinal) => self.stop(group, cluster, ordinal)?,
                 Later::Depart(_) => {}
                 Later::StartBroker(broker) => {
                     cluster.start_broker(broker)?;
@@ -182,6 +182,15 @@ impl Disturbances {
                     self.broken = false;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Where brokers fail a process may not get to publish what it had done, and says so; nothing is lost by it.
+    fn stop(&mut self, group: &mut Group, cluster: &Cluster, ordinal: usize) -> anyhow::Result<()> {
+        if !group.stop(ordinal)? {
+            *self.counts.entry("stopped with work left").or_default() += 1;
+            anyhow::ensure!(cluster.breakable(), "process {ordinal} asked to end: {}", group.last_words(ordinal));
         }
         Ok(())
     }
@@ -212,11 +221,7 @@ impl Disturbances {
             }
             Disturbance::Deploy | Disturbance::Leave => {
                 let Some(ordinal) = self.seeded.one_of(&awake) else { return Ok(false) };
-                // With brokers away a graceful end may not succeed, and need not.
-                if self.broken {
-                    return Ok(false);
-                }
-                group.stop(ordinal)?;
+                self.stop(group, cluster, ordinal)?;
                 let wait = if disturbance == Disturbance::Leave { long } else { Duration::ZERO };
                 self.later.push((now + wait, Later::Start(ordinal)));
             }

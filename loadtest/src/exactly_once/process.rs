@@ -107,28 +107,35 @@ impl Group {
         let status = child.wait()?;
         // One that had ended by itself was not killed, and should not have ended.
         anyhow::ensure!(
-            status.signal() == Some(9),
+            status.signal() == Some(rustix::process::Signal::KILL.as_raw()),
             "process {ordinal} ended by itself: {status}: {}",
             self.last_words(ordinal)
         );
         Ok(())
     }
 
-    /// Lets a process end by itself.
-    pub(super) fn stop(&mut self, ordinal: usize) -> anyhow::Result<()> {
+    /// Lets a process end by itself; true when it could publish and store what it had done.
+    pub(super) fn stop(&mut self, ordinal: usize) -> anyhow::Result<bool> {
         self.signal(ordinal, Signal::Terminate)?;
         let mut child = self.members[ordinal].child.take().context("the process does not run")?;
         let status = child.wait()?;
-        anyhow::ensure!(status.success(), "process {ordinal} asked to end: {status}: {}", self.last_words(ordinal));
-        Ok(())
+        // One that has hardly begun does not listen yet, and has done nothing.
+        if status.signal() == Some(rustix::process::Signal::TERM.as_raw()) {
+            return Ok(true);
+        }
+        anyhow::ensure!(status.code().is_some_and(|code| code <= 1), "process {ordinal} asked to end: {status}");
+        Ok(status.success())
     }
 
+    /// Lets every process end by itself.
     pub(super) fn stop_all(&mut self) -> anyhow::Result<()> {
-        (0..self.members.len())
-            .filter(|ordinal| self.members[*ordinal].child.is_some())
-            .collect::<Vec<_>>()
-            .into_iter()
-            .try_for_each(|ordinal| self.stop(ordinal))
+        for ordinal in 0..self.members.len() {
+            if self.is_running(ordinal) {
+                let ended_well = self.stop(ordinal)?;
+                anyhow::ensure!(ended_well, "process {ordinal} asked to end: {}", self.last_words(ordinal));
+            }
+        }
+        Ok(())
     }
 
     /// Removes a process's state folder.

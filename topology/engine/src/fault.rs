@@ -169,6 +169,10 @@ impl Consumer for Faulty<Box<dyn Consumer>> {
         faults.call("committed", || self.inner.committed(partition))
     }
 
+    fn has_share(&self) -> bool {
+        self.inner.has_share()
+    }
+
     fn membership(&self) -> Membership {
         self.inner.membership()
     }

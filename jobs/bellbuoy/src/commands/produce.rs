@@ -104,8 +104,8 @@ fn load(site: &Site, topic: &str, file: Option<&Path>, lines: &Lines) -> Result<
     let progress = crate::demo::byte_bar(size, topic);
     // One a process: two of the same id would end each other's transactions.
     let mut producer = site.log.producer(&format!("{PRODUCER}-{}", std::process::id()))?;
-    let (mut count, mut number, mut records, mut bytes) = (0, 0, 0, 0);
-    let mut line = Vec::new();
+    let (mut count, mut number, mut bytes) = (0, 0, 0);
+    let (mut line, mut messages) = (Vec::new(), Vec::new());
     loop {
         line.clear();
         let length =
@@ -121,24 +121,25 @@ fn load(site: &Site, topic: &str, file: Option<&Path>, lines: &Lines) -> Result<
         else {
             continue;
         };
-        if records == 0 {
-            producer.begin()?;
-        }
-        producer.send(message)?;
-        (count, records, bytes) = (count + 1, records + 1, bytes + length);
-        if records >= TRANSACTION_RECORDS || bytes >= TRANSACTION_BYTES {
-            commit(&mut *producer)?;
-            (records, bytes) = (0, 0);
+        messages.push(message);
+        (count, bytes) = (count + 1, bytes + length);
+        if messages.len() >= TRANSACTION_RECORDS || bytes >= TRANSACTION_BYTES {
+            commit(&mut *producer, &mut messages)?;
+            bytes = 0;
         }
     }
-    if records > 0 {
-        commit(&mut *producer)?;
-    }
+    commit(&mut *producer, &mut messages)?;
     progress.finish_and_clear();
     Ok(count)
 }
 
-fn commit(producer: &mut dyn Producer) -> Result<(), Error> {
+/// One transaction, opened only now: Kafka drops one that stays open while somebody types.
+fn commit(producer: &mut dyn Producer, messages: &mut Vec<Message>) -> Result<(), Error> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    producer.begin()?;
+    messages.drain(..).try_for_each(|message| producer.send(message))?;
     Ok(producer.commit(&[], None)?)
 }
 

@@ -121,8 +121,6 @@ pub struct Lane {
     producer: Box<dyn Producer>,
     worker: Worker,
     tasks: BTreeMap<TopicPartition, Task>,
-    /// Whether the group has told this member its share, if only an empty one.
-    has_share: bool,
     /// End of each partition as last seen.
     ends: BTreeMap<TopicPartition, i64>,
     merge: Merge,
@@ -168,7 +166,6 @@ impl Lane {
             producer,
             worker,
             tasks: BTreeMap::new(),
-            has_share: false,
             ends: BTreeMap::new(),
             merge: Merge::default(),
             read_up_to: BTreeMap::new(),
@@ -186,7 +183,6 @@ impl Lane {
             Polled::Assignment { revoked, assigned } => {
                 self.environment.metrics.rebalances.inc();
                 tracing::info!(lane = self.member, lost = revoked.len(), gained = assigned.len(), "assignment changed");
-                self.has_share = true;
                 self.give_up(&revoked)?;
                 for partition in assigned {
                     self.open_task(&partition)?;
@@ -210,7 +206,7 @@ impl Lane {
                 if self.job.mode() == Mode::Merged {
                     progress.records += self.process_merged()?;
                 }
-                progress.at_end = self.has_share && empty && progress.records == 0 && self.merge.at_end();
+                progress.at_end = self.consumer.has_share() && empty && progress.records == 0 && self.merge.at_end();
             }
         }
         self.publish_if_due(progress.at_end)?;
@@ -252,7 +248,7 @@ impl Lane {
         for partition in self.partitions() {
             self.close_task(&partition);
         }
-        (self.merge, self.since_commit, self.has_share) = (Merge::default(), 0, false);
+        (self.merge, self.since_commit) = (Merge::default(), 0);
         self.ticks.clear();
         self.producer = self.environment.log.producer(&self.member)?;
         self.consumer = join(&*self.job, &self.environment, &self.member)?;

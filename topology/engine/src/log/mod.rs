@@ -72,6 +72,10 @@ pub trait Consumer {
     fn pause(&mut self, partition: &TopicPartition) -> Result<(), LogError>;
     /// What the group has committed for a partition; waits out a predecessor's open commit.
     fn committed(&mut self, partition: &TopicPartition) -> Result<Option<Committed>, LogError>;
+    /// Whether the group has said what the member's share is, if only that it is empty: nothing to read is no end before.
+    fn has_share(&self) -> bool {
+        true
+    }
     /// Proof of membership, to be fetched anew for every commit.
     fn membership(&self) -> Membership;
 }
@@ -178,7 +182,7 @@ pub struct Batch {
 /// What a poll gave.
 #[derive(Debug)]
 pub enum Polled {
-    /// Membership has changed. Revocations take effect first. A member whose share is empty is told so, once it has one.
+    /// Membership has changed. Revocations take effect first.
     Assignment {
         /// Partitions lost.
         revoked: Vec<TopicPartition>,

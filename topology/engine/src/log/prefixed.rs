@@ -166,6 +166,10 @@ impl Consumer for PrefixedConsumer {
         self.consumer.committed(&self.names.enter(partition))
     }
 
+    fn has_share(&self) -> bool {
+        self.consumer.has_share()
+    }
+
     fn membership(&self) -> Membership {
         self.consumer.membership()
     }

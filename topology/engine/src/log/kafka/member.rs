@@ -5,20 +5,16 @@
 
 use super::admin::Admin;
 use super::assignment::{Assignment, Resumption};
-use super::client::{ANSWER, Clients, Protocol, log};
+use super::client::{ANSWER, Clients, Protocol};
+use super::rebalance::{Change, Rebalances};
 use super::{answers, offsets, reader};
 use crate::clock::WallClock;
 use crate::error::LogError;
 use crate::log::{Committed, Consumer, Limit, Membership, Polled, TopicPartition};
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often a partition that cannot be sent to an offset yet is tried again.
@@ -32,6 +28,8 @@ pub(super) struct Member {
     name: String,
     protocol: Protocol,
     assignment: Assignment,
+    /// Whether the cluster has said what the member's share is, if only that it is empty.
+    has_share: bool,
     /// Told to the owner and not yet acknowledged to the cluster.
     revoked: Vec<TopicPartition>,
     /// Assigned by the cluster and not yet taken: the owner is first to say from where.
@@ -57,6 +55,7 @@ impl Member {
             name,
             protocol: clients.config.protocol,
             assignment: Assignment::default(),
+            has_share: false,
             revoked: Vec::new(),
             assigned: Vec::new(),
         })
@@ -112,17 +111,19 @@ impl Member {
                 None => return Ok(None),
                 // Answered here: there is nothing to tell.
                 Some(Change::Revoked(partitions)) if partitions.is_empty() => self.answer(Answer::GivenUp, &[])?,
-                // The owner is told that it has no share, which is not the same as not having been told yet.
                 Some(Change::Assigned(partitions)) if partitions.is_empty() => {
+                    self.has_share = true;
                     self.answer(Answer::TakenUp, &[])?;
-                    return Ok(Some(Polled::Assignment { revoked: Vec::new(), assigned: Vec::new() }));
                 }
                 Some(Change::Revoked(revoked)) => {
+                    // Under the classic protocol all is given up before a new share is known.
+                    self.has_share = self.protocol == Protocol::Consumer;
                     self.assignment.remove(&revoked);
                     self.revoked.clone_from(&revoked);
                     return Ok(Some(Polled::Assignment { revoked, assigned: Vec::new() }));
                 }
                 Some(Change::Assigned(assigned)) => {
+                    self.has_share = true;
                     self.assignment.add(&assigned);
                     self.assigned.clone_from(&assigned);
                     return Ok(Some(Polled::Assignment { revoked: Vec::new(), assigned }));
@@ -291,6 +292,10 @@ impl Consumer for Member {
         offsets::committed(&self.consumer, partition)
     }
 
+    fn has_share(&self) -> bool {
+        self.has_share
+    }
+
     fn membership(&self) -> Membership {
         // None only before the client has a group, which it has from its creation.
         Membership::new(self.consumer.group_metadata())
@@ -324,65 +329,6 @@ impl Drop for Member {
 enum Answer {
     GivenUp,
     TakenUp,
-}
-
-/// A change of the assignment, as the cluster decided it.
-#[derive(Debug)]
-enum Change {
-    Assigned(Vec<TopicPartition>),
-    Revoked(Vec<TopicPartition>),
-}
-
-/// Keeps changes until the member asks for them.
-#[derive(Default)]
-struct Rebalances {
-    changes: Mutex<VecDeque<Change>>,
-    leaving: AtomicBool,
-}
-
-impl Rebalances {
-    fn next(&self) -> Option<Change> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-    }
-
-    fn leave(&self) {
-        self.leaving.store(true, Ordering::SeqCst);
-    }
-}
-
-impl ClientContext for Rebalances {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        if !matches!(error, KafkaError::PartitionEOF(_)) {
-            tracing::debug!(%error, reason, "kafka consumer");
-        }
-    }
-}
-
-impl ConsumerContext for Rebalances {
-    fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let assigned = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        if self.leaving.load(Ordering::SeqCst) {
-            // The owner is gone; a client that waits for it would never close.
-            let given_up = match consumer.rebalance_protocol() {
-                rdkafka::consumer::RebalanceProtocol::Cooperative if assigned => consumer.incremental_assign(list),
-                rdkafka::consumer::RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
-                _ => consumer.unassign(),
-            };
-            if let Err(error) = given_up {
-                tracing::debug!(%error, "while leaving a group");
-            }
-            return;
-        }
-        let partition =
-            |topic: &str, number: i32| TopicPartition::new(topic, u32::try_from(number).unwrap_or_default());
-        let partitions = list.elements().iter().map(|at| partition(at.topic(), at.partition())).collect();
-        let change = if assigned { Change::Assigned(partitions) } else { Change::Revoked(partitions) };
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
-    }
 }
 
 fn list<'a>(partitions: impl Iterator<Item = (&'a TopicPartition, Offset)>) -> Result<TopicPartitionList, LogError> {

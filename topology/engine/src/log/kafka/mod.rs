@@ -21,6 +21,7 @@ pub mod inspect;
 mod member;
 mod offsets;
 mod reader;
+mod rebalance;
 mod transaction;
 mod watchdog;
 

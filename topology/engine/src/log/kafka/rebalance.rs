@@ -1,0 +1,74 @@
+//! Changes of an assignment as librdkafka brings them, kept until the member can act on them.
+//!
+//! librdkafka waits for an answer to each; the default of its wrapper answers at once, before anybody has closed a task.
+
+use super::client::log;
+use crate::log::TopicPartition;
+use rdkafka::TopicPartitionList;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaRespErr;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// A change of the assignment, as the cluster decided it.
+#[derive(Debug)]
+pub(super) enum Change {
+    Assigned(Vec<TopicPartition>),
+    Revoked(Vec<TopicPartition>),
+}
+
+/// Keeps changes until the member asks for them.
+#[derive(Default)]
+pub(super) struct Rebalances {
+    changes: Mutex<VecDeque<Change>>,
+    leaving: AtomicBool,
+}
+
+impl Rebalances {
+    pub(super) fn next(&self) -> Option<Change> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Ordering::SeqCst);
+    }
+}
+
+impl ClientContext for Rebalances {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if !matches!(error, KafkaError::PartitionEOF(_)) {
+            tracing::debug!(%error, reason, "kafka consumer");
+        }
+    }
+}
+
+impl ConsumerContext for Rebalances {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let assigned = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.leaving.load(Ordering::SeqCst) {
+            // The owner is gone; a client that waits for it would never close.
+            let given_up = match consumer.rebalance_protocol() {
+                RebalanceProtocol::Cooperative if assigned => consumer.incremental_assign(list),
+                RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
+                _ => consumer.unassign(),
+            };
+            if let Err(error) = given_up {
+                tracing::debug!(%error, "while leaving a group");
+            }
+            return;
+        }
+        let partition =
+            |topic: &str, number: i32| TopicPartition::new(topic, u32::try_from(number).unwrap_or_default());
+        let partitions = list.elements().iter().map(|at| partition(at.topic(), at.partition())).collect();
+        let change = if assigned { Change::Assigned(partitions) } else { Change::Revoked(partitions) };
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
+    }
+}
