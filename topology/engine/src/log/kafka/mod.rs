@@ -78,6 +78,9 @@ pub fn open(config: Config, clock: Arc<dyn WallClock>) -> Result<Arc<dyn Log>, L
     Ok(Arc::new(Cluster { clients, admin, clock, watchdog, reader: Mutex::new(None) }))
 }
 
+/// Readers that try in turn before a read is given up.
+const READERS: usize = 3;
+
 struct Cluster {
     clients: Arc<Clients>,
     admin: Arc<Admin>,
@@ -126,6 +129,7 @@ impl Log for Cluster {
     }
 
     fn delete_topic(&self, topic: &str) -> Result<(), LogError> {
+        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.admin.delete(topic, &*self.clock)
     }
 
@@ -139,14 +143,24 @@ impl Log for Cluster {
             return Err(answers::out_of_range(partition, from, bounds.start));
         }
         let mut slot = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut reader = match slot.take() {
-            Some(reader) => reader,
-            None => Reader::open(&self.clients, self.clock.clone())?,
-        };
-        // Put back only when all is well: after an error nobody knows where it stands.
-        let batch = reader.read(partition, from, bounds.end, limit)?;
-        *slot = Some(reader);
-        Ok(batch)
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let mut reader = match slot.take() {
+                Some(reader) => reader,
+                None => Reader::open(&self.clients, self.clock.clone())?,
+            };
+            match reader.read(partition, from, bounds.end, limit) {
+                Ok(batch) => {
+                    // Put back only when all is well: after an error nobody knows where it stands.
+                    *slot = Some(reader);
+                    return Ok(batch);
+                }
+                // One that knew the topic before it was deleted and made anew waits for the old one.
+                Err(LogError::Unavailable { message }) if attempt < READERS => tracing::debug!(message, "read again"),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn offset_at(&self, partition: &TopicPartition, time: i64) -> Result<i64, LogError> {

@@ -1,6 +1,6 @@
 //! Reading one partition outside any group.
 
-use super::client::{ANSWER, Clients, Quiet};
+use super::client::{Clients, Quiet};
 use super::{TopicPartition, answers};
 use crate::clock::WallClock;
 use crate::error::LogError;
@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// How long one wait for records is.
 const WAIT: Duration = Duration::from_millis(100);
+
+/// How long nothing may come although there is something.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads one partition after the other.
 pub(super) struct Reader {
@@ -46,7 +49,7 @@ impl Reader {
         }
         self.go_to(partition, from)?;
         let what = format!("to read {partition} from {from}");
-        let (mut bytes, deadline) = (0, self.clock.monotonic() + ANSWER);
+        let (mut bytes, deadline) = (0, self.clock.monotonic() + PATIENCE);
         while batch.next < end && batch.records.len() < limit.records {
             let record = match self.left.take() {
                 Some(record) => Some(record),
