@@ -212,7 +212,7 @@ pub(crate) struct ExactlyOnceOptions {
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(5..=86_400))]
     pub(crate) seconds: u64,
     /// Workloads of the estate that the records tell of.
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(8..=1_000))]
+    #[arg(long, default_value_t = 45, value_parser = clap::value_parser!(u32).range(8..=1_000))]
     pub(crate) workloads: u32,
     /// Seconds between two scrapes, whole, 10 to 600, over the estate's one day.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(10..=600))]

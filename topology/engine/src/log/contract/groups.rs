@@ -75,7 +75,7 @@ pub(super) fn leaving(stage: Stage<'_>) -> Result<(), Failure> {
     let mut first = Holder::new(stage.member("a", &[&at.topic])?);
     share(&mut [&mut first], &[3])?;
     let mut second = Holder::new(stage.member("b", &[&at.topic])?);
-    share(&mut [&mut first, &mut second], &[2, 1])?;
+    share(&mut [&mut first, &mut second], &[1, 2])?;
     drop(second);
     share(&mut [&mut first], &[3])
 }

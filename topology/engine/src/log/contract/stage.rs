@@ -196,8 +196,13 @@ impl Holder {
     }
 }
 
-/// Polls members in turn until they hold so many partitions each; none may ever be held by two.
+/// Polls members in turn until they hold so many partitions each, in any order; none may ever be held by two.
 pub(super) fn share(members: &mut [&mut Holder], counts: &[usize]) -> Result<(), Failure> {
+    let sorted = |mut counts: Vec<usize>| {
+        counts.sort_unstable();
+        counts
+    };
+    let wanted = sorted(counts.to_vec());
     for _ in 0..4 * POLLS {
         for member in members.iter_mut() {
             member.poll()?;
@@ -205,7 +210,7 @@ pub(super) fn share(members: &mut [&mut Holder], counts: &[usize]) -> Result<(),
         let all: Vec<&TopicPartition> = members.iter().flat_map(|member| &member.held).collect();
         let different: BTreeSet<&TopicPartition> = all.iter().copied().collect();
         super::ensure(all.len() == different.len(), format_args!("a partition has two owners: {all:?}"))?;
-        if members.iter().map(|member| member.held.len()).eq(counts.iter().copied()) {
+        if sorted(members.iter().map(|member| member.held.len()).collect()) == wanted {
             return Ok(());
         }
     }
