@@ -7,7 +7,6 @@ use estate::Plan;
 use installation::{Configured, Installation, Life, texts};
 use schemas::signal::Body;
 use schemas::{AnomalyBody, AnomalyRecord, ControlKind, Record as _, Signal};
-use std::net::TcpListener;
 use std::time::Duration;
 use topics::declared::{ANOMALIES, CONTROL, SIGNALS};
 
@@ -31,7 +30,7 @@ const METRICS: [&str; 12] = [
 fn a_running_process_tells_how_it_is_and_takes_control_records() {
     let plan = Plan { days: 1, workloads: 8, scrape_interval: Duration::from_secs(600), ..Plan::default() };
     let site = Installation::of_estate(&plan, 20_000);
-    let port = free_port();
+    let port = installation::free_port();
     site.configure(&Configured { port: Some(port), ..Configured::default() });
     let mut life = site.start(&["run", "all", "--recorded"]);
     life.until("it is ready", || installation::get(port, "/readyz").is_some_and(|(code, _)| code == 200));
@@ -83,11 +82,6 @@ fn a_running_process_tells_how_it_is_and_takes_control_records() {
 
 fn metrics(port: u16) -> String {
     installation::get(port, "/metrics").map(|(_, text)| text).unwrap_or_default()
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("a bound port has a number").port()
 }
 
 fn assert_ends_well(life: Life) {

@@ -9,7 +9,7 @@ mod web;
 
 pub use log::{Published, message, partitions, records};
 pub use program::{Life, binary, built};
-pub use web::{figures, get, post};
+pub use web::{figures, free_port, get, post};
 
 use estate::{Estate, Plan};
 use std::fmt::Write as _;

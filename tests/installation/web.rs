@@ -1,7 +1,12 @@
 //! The program's HTTP interface, asked without a library that might be more forgiving than other people's.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("a bound port has a number").port()
+}
 
 /// Status code and body; none where nobody answers.
 pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
