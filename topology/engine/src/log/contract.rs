@@ -127,6 +127,7 @@ pub const ALL: &[Check] = &[
     check("sending needs an open transaction", transactions::wrong_order),
     check("members share partitions by range", groups::range),
     check("a member that returns takes its own partitions back", groups::takeover),
+    check("a member that returns with other topics is given them", groups::other_topics),
     check("a partition is revoked before another member has it", groups::no_double_owner),
     check("a member that leaves gives its partitions to the others", groups::leaving),
     check("partitions give nothing until resumed or while paused", groups::pausing),

@@ -47,6 +47,16 @@ pub(super) fn takeover(stage: Stage<'_>) -> Result<(), Failure> {
     same("what it reads", values_polled(&mut *returned, 1)?, vec!["x".to_owned()])
 }
 
+pub(super) fn other_topics(stage: Stage<'_>) -> Result<(), Failure> {
+    let (one, two) = (stage.topic("a", 1)?, stage.topic("b", 2)?);
+    let mut first = Holder::new(stage.member("a", &[&one.topic])?);
+    share(&mut [&mut first], &[1])?;
+    drop(first);
+    let mut returned = Holder::new(stage.member("a", &[&one.topic, &two.topic])?);
+    share(&mut [&mut returned], &[3])?;
+    same("what it holds", Vec::from_iter(returned.held), [partitions(&one, 0..1), partitions(&two, 0..2)].concat())
+}
+
 pub(super) fn no_double_owner(stage: Stage<'_>) -> Result<(), Failure> {
     let at = stage.topic("t", 3)?;
     let mut first = stage.member("a", &[&at.topic])?;

@@ -106,11 +106,11 @@ impl Clients {
     }
 
     /// A member of a group.
-    pub(super) fn member(&self, group: &str, member: &str) -> ClientConfig {
+    pub(super) fn member(&self, group: &str, member: &str, topics: &[&str]) -> ClientConfig {
         let mut config = self.reading(group, member);
         match self.config.protocol {
             Protocol::Classic => {
-                config.set("group.instance.id", member);
+                config.set("group.instance.id", instance(member, topics));
                 config.set("partition.assignment.strategy", "range");
                 if !self.config.settings.contains_key("session.timeout.ms") {
                     config.set("session.timeout.ms", "15000");
@@ -201,6 +201,17 @@ const WRITING: [&str; 11] = [
     "sticky.",
 ];
 
+/// Name of a static member. It differs with the topics: one that returns with others would be given its old share, which
+/// a coordinator hands out again without asking what the member reads now.
+fn instance(member: &str, topics: &[&str]) -> String {
+    let mut topics = topics.to_vec();
+    topics.sort_unstable();
+    // FNV-1a (Fowler, Noll, Vo), folded to 16 bits.
+    let bytes = topics.iter().flat_map(|topic| topic.bytes().chain([0]));
+    let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{member}-{:04x}", (hash >> 16) ^ (hash & 0xffff))
+}
+
 fn unusable(error: KafkaError) -> LogError {
     LogError::Refused { what: "the settings of log.kafka".to_owned(), message: error.to_string() }
 }
@@ -254,11 +265,20 @@ mod tests {
     }
 
     #[test]
+    fn a_static_member_keeps_its_name_as_long_as_it_reads_the_same_topics() {
+        let name = instance("ingest-0-0", &["a", "b"]);
+        assert_eq!(name, instance("ingest-0-0", &["b", "a"]));
+        assert_ne!(name, instance("ingest-0-0", &["a", "b", "c"]));
+        assert_ne!(name, instance("ingest-0-0", &["ab"]));
+        assert_ne!(name, instance("ingest-0-1", &["a", "b"]));
+    }
+
+    #[test]
     fn settings_of_producers_stay_out_of_consumers_and_the_other_way_round() {
         let mut config = Config::new("localhost:9092");
         config.settings = settings(&[("linger.ms", "5"), ("fetch.min.bytes", "9"), ("sasl.username", "u")]);
         let clients = Clients::new(config).unwrap();
-        let (reading, writing) = (clients.member("g", "m"), clients.writing("t"));
+        let (reading, writing) = (clients.member("g", "m", &["t"]), clients.writing("t"));
         assert_eq!((reading.get("linger.ms"), writing.get("linger.ms")), (None, Some("5")));
         assert_eq!((reading.get("fetch.min.bytes"), writing.get("fetch.min.bytes")), (Some("9"), None));
         assert_eq!((reading.get("sasl.username"), writing.get("sasl.username")), (Some("u"), Some("u")));

@@ -76,7 +76,7 @@ impl Look {
         let number = |config: rdkafka::ClientConfig, name: &str| config.get(name).and_then(|text| text.parse().ok());
         Demands {
             transaction_ms: number(self.clients.writing(""), "transaction.timeout.ms").unwrap_or_default(),
-            session_ms: number(self.clients.member("", ""), "session.timeout.ms"),
+            session_ms: number(self.clients.member("", "", &[]), "session.timeout.ms"),
         }
     }
 

@@ -45,7 +45,7 @@ impl Member {
         member: &str,
         topics: &[&str],
     ) -> Result<Self, LogError> {
-        let consumer = clients.consumer(&clients.member(group, member), Rebalances::default())?;
+        let consumer = clients.consumer(&clients.member(group, member, topics), Rebalances::default())?;
         let name = format!("{member} in group {group}");
         consumer.subscribe(topics).map_err(|error| answers::error(&format!("{name} to join"), &error))?;
         Ok(Member {
