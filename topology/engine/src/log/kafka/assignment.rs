@@ -130,10 +130,10 @@ impl Assignment {
     }
 
     /// Gives the owner what was fetched, within the limit of each partition; and where there is nothing, word of whether
-    /// more is to come.
-    pub(super) fn take(&mut self, limit: Limit) -> Vec<Batch> {
+    /// more is to come. `seen` is the end of a partition as last seen.
+    pub(super) fn take(&mut self, limit: Limit, seen: impl Fn(&TopicPartition) -> Option<i64>) -> Vec<Batch> {
         let wanted = self.partitions.iter_mut().filter(|(_, held)| held.wanted);
-        wanted.filter_map(|(partition, held)| held.take(partition, limit)).collect()
+        wanted.filter_map(|(partition, held)| held.take(partition, limit, seen(partition))).collect()
     }
 
     /// Partitions that hold more than they should of what nobody wants.
@@ -170,7 +170,7 @@ impl Held {
         self.outside = None;
     }
 
-    fn take(&mut self, partition: &TopicPartition, limit: Limit) -> Option<Batch> {
+    fn take(&mut self, partition: &TopicPartition, limit: Limit, seen: Option<i64>) -> Option<Batch> {
         let fetched = self.fetched?;
         let (mut records, mut bytes) = (Vec::new(), 0);
         while let Some(record) = self.buffer.front() {
@@ -189,7 +189,7 @@ impl Held {
             return None;
         }
         self.told = Some((next, ended));
-        let end = if ended { next } else { next + 1 };
+        let end = if ended { next } else { seen.unwrap_or(0).max(next + 1) };
         Some(Batch { partition: partition.clone(), records, next, end })
     }
 }
@@ -222,7 +222,7 @@ mod tests {
     }
 
     fn given(assignment: &mut Assignment, limit: Limit) -> (Vec<i64>, i64, bool) {
-        let batch = assignment.take(limit).remove(0);
+        let batch = assignment.take(limit, |_| None).remove(0);
         (batch.records.iter().map(|r| r.offset).collect(), batch.next, batch.next == batch.end)
     }
 
@@ -241,7 +241,7 @@ mod tests {
         assignment.fetched(&at(), record(5));
         assignment.ended(&at(), Some(7));
         assert_eq!(given(&mut assignment, ALL), (vec![5], 7, true));
-        assert!(assignment.take(ALL).is_empty());
+        assert!(assignment.take(ALL, |_| None).is_empty());
         assignment.fetched(&at(), record(7));
         assert_eq!(given(&mut assignment, ALL), (vec![7], 8, false));
     }
@@ -251,7 +251,7 @@ mod tests {
         let mut assignment = resumed(5);
         assignment.fetched(&at(), record(5));
         assignment.pause(&at());
-        assert!(assignment.take(ALL).is_empty());
+        assert!(assignment.take(ALL, |_| None).is_empty());
         assert_eq!(assignment.resume(&at(), 5), Some(Resumption::GoOn));
         assert_eq!(given(&mut assignment, ALL), (vec![5], 6, false));
         assert_eq!(assignment.resume(&at(), 2), Some(Resumption::Seek));

@@ -99,7 +99,7 @@ impl Clients {
         config.set("isolation.level", "read_committed");
         config.set("enable.partition.eof", "true");
         // A partition's end is known one empty fetch after its last record, and whoever merges partitions waits for it.
-        config.set("fetch.wait.max.ms", "50");
+        config.set("fetch.wait.max.ms", "5");
         config.set("fetch.queue.backoff.ms", "20");
         config.set("queued.max.messages.kbytes", "32768");
         self.finish(config, &READING)
@@ -108,6 +108,8 @@ impl Clients {
     /// A member of a group.
     pub(super) fn member(&self, group: &str, member: &str, topics: &[&str]) -> ClientConfig {
         let mut config = self.reading(group, member);
+        // The ends of partitions, from which lag is told, come with the library's figures.
+        config.set("statistics.interval.ms", "1000");
         match self.config.protocol {
             Protocol::Classic => {
                 config.set("group.instance.id", instance(member, topics));

@@ -258,7 +258,8 @@ impl Consumer for Member {
                 held.fetching = false;
             }
         }
-        Ok(Polled::Records(self.assignment.take(limit)))
+        let context = self.consumer.context();
+        Ok(Polled::Records(self.assignment.take(limit, |partition| context.end(partition))))
     }
 
     fn resume(&mut self, partition: &TopicPartition, from: i64) -> Result<(), LogError> {

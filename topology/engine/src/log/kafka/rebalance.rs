@@ -4,13 +4,13 @@
 
 use super::client::log;
 use crate::log::TopicPartition;
-use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
-use std::collections::VecDeque;
+use rdkafka::{Statistics, TopicPartitionList};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -25,6 +25,8 @@ pub(super) enum Change {
 #[derive(Default)]
 pub(super) struct Rebalances {
     changes: Mutex<VecDeque<Change>>,
+    /// Last stable offset of partitions, as of the library's last figures.
+    ends: Mutex<BTreeMap<TopicPartition, i64>>,
     leaving: AtomicBool,
 }
 
@@ -33,12 +35,29 @@ impl Rebalances {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
+    /// End of a partition as last seen; it may have moved on.
+    pub(super) fn end(&self, partition: &TopicPartition) -> Option<i64> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).get(partition).copied()
+    }
+
     pub(super) fn leave(&self) {
         self.leaving.store(true, Ordering::SeqCst);
     }
 }
 
 impl ClientContext for Rebalances {
+    fn stats(&self, statistics: Statistics) {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        for (topic, figures) in statistics.topics {
+            for (number, partition) in figures.partitions {
+                // The library counts what has no partition under -1.
+                if let (Ok(number), 0..) = (u32::try_from(number), partition.ls_offset) {
+                    ends.insert(TopicPartition::new(topic.as_str(), number), partition.ls_offset);
+                }
+            }
+        }
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log(level, facility, message);
     }
