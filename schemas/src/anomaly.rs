@@ -121,10 +121,43 @@ pub struct Anomaly<'a> {
     /// The signals and raw records behind it.
     #[serde(borrow)]
     pub evidence: Vec<OffsetRange<'a>>,
+    /// What the entity has to do with others, capped: correlation looks along these.
+    #[serde(borrow, default)]
+    pub related: Vec<Related<'a>>,
     /// How many observations the baseline rests on.
     pub baseline_count: i64,
     /// Since when the baseline has been learning.
     pub baseline_since: i64,
+}
+
+/// What an entity has to do with another one, as its signals told until then.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Related<'a> {
+    /// Which way.
+    pub relation: Relation,
+    /// The other one.
+    #[serde(borrow)]
+    pub entity: Entity<'a>,
+}
+
+/// Ways to have to do with another entity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Relation {
+    /// Opens connections to it: depends on it.
+    #[default]
+    Calls,
+    /// Runs on this node.
+    RunsOn,
+    /// A principal whose requests come from this workload.
+    ActsFrom,
+    /// A principal that gave this one rights.
+    Grants,
+    /// A container or pod of this workload.
+    PartOf,
+    /// Was changed by this principal.
+    ChangedBy,
+    /// Something a later version names.
+    Other,
 }
 
 /// One term of a score.

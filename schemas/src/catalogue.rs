@@ -79,8 +79,11 @@ pub struct Published {
 /// Every published version, oldest first within a schema. Publishing a version is a file and a line here.
 const PUBLISHED: &[(SchemaName, u32, &str)] = &[
     (SchemaName::Signal, 1, include_str!("../avro/signal/v1.avsc")),
+    (SchemaName::Signal, 2, include_str!("../avro/signal/v2.avsc")),
     (SchemaName::Anomaly, 1, include_str!("../avro/anomaly/v1.avsc")),
+    (SchemaName::Anomaly, 2, include_str!("../avro/anomaly/v2.avsc")),
     (SchemaName::Incident, 1, include_str!("../avro/incident/v1.avsc")),
+    (SchemaName::Incident, 2, include_str!("../avro/incident/v2.avsc")),
     (SchemaName::Command, 1, include_str!("../avro/command/v1.avsc")),
     (SchemaName::Result, 1, include_str!("../avro/result/v1.avsc")),
     (SchemaName::Control, 1, include_str!("../avro/control/v1.avsc")),

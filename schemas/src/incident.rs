@@ -123,6 +123,9 @@ pub struct Incident<'a> {
     /// Why it is held back or muted; empty otherwise.
     #[serde(borrow)]
     pub notice_reason: Text<'a>,
+    /// Tasks of detect that were not waited for any longer when this was decided.
+    #[serde(default)]
+    pub unheard: i32,
     /// A person's judgement from control; empty where none.
     #[serde(borrow)]
     pub label: Text<'a>,
@@ -193,6 +196,9 @@ pub struct Member<'a> {
     pub p: Option<f64>,
     /// What it adds to the incident's score.
     pub weight: f64,
+    /// Pods it was seen on, by uid or name; empty where it concerns the whole entity.
+    #[serde(borrow, default)]
+    pub instances: Vec<Text<'a>>,
     /// The anomaly's sentence.
     #[serde(borrow)]
     pub sentence: Text<'a>,
@@ -250,6 +256,9 @@ pub struct Cause<'a> {
     /// The arithmetic behind the score.
     #[serde(borrow)]
     pub terms: Vec<Term<'a>>,
+    /// What speaks against it, a sentence each.
+    #[serde(borrow, default)]
+    pub against: Vec<Text<'a>>,
     /// One sentence for a person.
     #[serde(borrow)]
     pub sentence: Text<'a>,

@@ -23,7 +23,8 @@ mod text;
 mod tick;
 
 pub use anomaly::{
-    Anomaly, AnomalyBody, AnomalyRecord, Band, Family, Handover, Logic, Resync, TaskName, TaskTick, Term,
+    Anomaly, AnomalyBody, AnomalyRecord, Band, Family, Handover, Logic, Related, Relation, Resync, TaskName, TaskTick,
+    Term,
 };
 pub use blob::Blob;
 pub use catalogue::{Published, SchemaName, list};

@@ -105,6 +105,9 @@ pub struct MetricSamples<'a> {
     /// Which instance: the pod uid or name, or empty where the entity has one instance. Never part of a baseline's identity.
     #[serde(borrow)]
     pub instance: Text<'a>,
+    /// Node the instance runs on; empty where unknown.
+    #[serde(borrow, default)]
+    pub node: Text<'a>,
     /// The samples, in the order of the source record.
     #[serde(borrow)]
     pub samples: Vec<Sample<'a>>,
@@ -297,6 +300,12 @@ pub struct AuditEvent<'a> {
     /// Role bound by a (Cluster)RoleBinding write (`ClusterRole/cluster-admin`), read from the body where the level shows it.
     #[serde(borrow)]
     pub role: Text<'a>,
+    /// Keys of the principals that a (Cluster)RoleBinding write names, capped.
+    #[serde(borrow, default)]
+    pub subjects: Vec<Text<'a>>,
+    /// Key of the workload that `pod` belongs to; empty where unknown.
+    #[serde(borrow, default)]
+    pub workload: Text<'a>,
     /// From request to this stage, milliseconds.
     pub latency: i64,
 }

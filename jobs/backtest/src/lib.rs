@@ -1,0 +1,1 @@
+//! Any job over recorded topics → a report.

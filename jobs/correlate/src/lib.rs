@@ -1,0 +1,1 @@
+//! Anomalies → incidents: what belongs together, since when, how grave, and what may be its cause.

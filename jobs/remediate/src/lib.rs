@@ -1,0 +1,1 @@
+//! Incidents → commands: which remedy policy proposes, with what guard, in which mode.
