@@ -36,6 +36,10 @@ pub struct Metrics {
     pub resolution: IntCounterVec,
     /// `bellbuoy_anomalies_total{detector,severity}`: anomalies published.
     pub anomalies: IntCounterVec,
+    /// `bellbuoy_commands_total{remedy,mode}`: commands published, and under `observe` those that were only counted.
+    pub commands: IntCounterVec,
+    /// `bellbuoy_refusals_total{remedy,rule}`: remedies that policy proposed and a rule refused or lowered.
+    pub refusals: IntCounterVec,
     /// `bellbuoy_divergences_total`: replays that gave other output than had been published; must stay 0.
     pub divergences: IntCounter,
     /// `bellbuoy_flushes_total`: task states stored.
@@ -108,6 +112,12 @@ impl Metrics {
                 &["method", "confidence"],
             ),
             anomalies: counters("bellbuoy_anomalies_total", "anomalies published", &["detector", "severity"]),
+            commands: counters("bellbuoy_commands_total", "commands by remedy and mode", &["remedy", "mode"]),
+            refusals: counters(
+                "bellbuoy_refusals_total",
+                "proposed remedies that a rule refused or lowered",
+                &["remedy", "rule"],
+            ),
             divergences: counter(
                 "bellbuoy_divergences_total",
                 "replays that gave other output than had been published",

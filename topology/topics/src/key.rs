@@ -24,6 +24,12 @@ pub fn object_key(cluster: &str, uid: &str) -> String {
     format!("{}/{uid}", part(cluster))
 }
 
+/// Lock domain of a command, which is also its key: commands of one domain run one after the other. `parts` name it
+/// within the cluster: namespace and workload, a node, or `rbac`, kind and name of a binding.
+pub fn lock_domain(cluster: &str, parts: &[&str]) -> String {
+    parts.iter().fold(part(cluster).into_owned(), |domain, name| format!("{domain}/{}", part(name)))
+}
+
 /// A name within a key: a slash in it must not look like the key's own.
 fn part(name: &str) -> Cow<'_, str> {
     if name.contains(['/', '%']) { Cow::Owned(name.replace('%', "%25").replace('/', "%2F")) } else { name.into() }
@@ -42,6 +48,8 @@ mod tests {
         assert_eq!(cluster_key("acme", "prod"), "acme/prod");
         assert_eq!(control_key("mute", "night"), "mute/night");
         assert_eq!(object_key("prod", "0b1d"), "prod/0b1d");
+        assert_eq!(lock_domain("prod", &["shop", "cart"]), "prod/shop/cart");
+        assert_eq!(lock_domain("prod", &["node-1"]), "prod/node-1");
     }
 
     #[test]
@@ -49,5 +57,6 @@ mod tests {
         assert_ne!(cluster_key("a/b", "c"), cluster_key("a", "b/c"));
         assert_ne!(cluster_key("a%2Fb", "c"), cluster_key("a/b", "c"));
         assert_eq!(cluster_key("a/b", "c"), "a%2Fb/c");
+        assert_ne!(lock_domain("prod", &["shop/cart"]), lock_domain("prod", &["shop", "cart"]));
     }
 }
