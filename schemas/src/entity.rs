@@ -30,6 +30,16 @@ impl Entity<'_> {
         format!("{}/{}/{}/{}", self.kind.as_str(), self.namespace, self.workload_kind, self.name)
     }
 
+    /// The entity of a [`Entity::key`]; none for what is no key of a kind known here.
+    ///
+    /// Namespaces and workload kinds hold no `/`; a name may, so it is all the rest.
+    pub fn from_key(key: &str) -> Option<Entity<'static>> {
+        let mut parts = key.splitn(4, '/');
+        let kind = EntityKind::from_word(parts.next()?)?;
+        let mut part = || parts.next().map(|text| Text::from(text.to_owned()));
+        Some(Entity { kind, namespace: part()?, workload_kind: part()?, name: part()? })
+    }
+
     /// The same entity, independent of the record it was decoded from.
     pub fn to_owned(&self) -> Entity<'static> {
         Entity {
@@ -66,6 +76,24 @@ pub enum EntityKind {
 }
 
 impl EntityKind {
+    /// All of them.
+    const ALL: [EntityKind; 9] = [
+        EntityKind::Cluster,
+        EntityKind::Namespace,
+        EntityKind::Workload,
+        EntityKind::Container,
+        EntityKind::Pod,
+        EntityKind::Node,
+        EntityKind::Service,
+        EntityKind::Principal,
+        EntityKind::Peer,
+    ];
+
+    /// The kind of a word of [`EntityKind::as_str`].
+    pub fn from_word(word: &str) -> Option<EntityKind> {
+        EntityKind::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// The word used in keys, metrics and texts.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -94,4 +122,42 @@ pub enum Confidence {
     Low,
     /// Not resolved to a workload.
     Unresolved,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_key_reads_back_as_its_entity(
+            kind in 0usize..EntityKind::ALL.len(),
+            namespace in "[^/]{0,20}",
+            workload_kind in "[A-Za-z]{0,12}",
+            name in ".{0,40}",
+        ) {
+            let kind = EntityKind::ALL[kind];
+            let entity = Entity { kind, namespace: namespace.into(), workload_kind: workload_kind.into(), name: name.into() };
+            prop_assert_eq!(Entity::from_key(&entity.key()), Some(entity));
+        }
+
+        #[test]
+        fn any_text_is_a_key_that_writes_itself_or_none(text in ".{0,40}") {
+            if let Some(entity) = Entity::from_key(&text) {
+                prop_assert_eq!(entity.key(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_no_entity() {
+        for text in
+            ["", "world", "reserved:host", "fqdn:example.com", "net:198.51.100.0/24", "workload/shop/Deployment"]
+        {
+            assert_eq!(Entity::from_key(text), None, "{text}");
+        }
+        let user = Entity::from_key("principal///https://sso.example/alice").expect("a name may hold slashes");
+        assert_eq!((user.kind, user.name.as_str()), (EntityKind::Principal, "https://sso.example/alice"));
+    }
 }
