@@ -1,1 +1,28 @@
 //! Incidents → commands: which remedy policy proposes, with what guard, in which mode.
+//!
+//! Everything but `job` and the reading of key files is a pure function of the incidents in the order of the log and of
+//! [`Config`]: no clock, no randomness, no input or output. [`State`] is all state of one task; a remedy is one file
+//! under `remedies`.
+
+pub mod case;
+pub mod command;
+pub mod config;
+mod error;
+#[cfg(test)]
+mod example;
+pub mod guards;
+pub mod job;
+pub mod ledger;
+pub mod refusal;
+pub mod remedies;
+pub mod selector;
+pub mod signing;
+pub mod span;
+pub mod state;
+pub mod switches;
+pub mod target;
+
+pub use config::{Config, SEMANTICS};
+pub use error::RemediateError;
+pub use refusal::{Refusal, Rule};
+pub use state::{Decision, Proposed, State};

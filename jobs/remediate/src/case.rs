@@ -1,0 +1,148 @@
+//! An incident as remedies look at it: its suspects, each with the evidence against it.
+//!
+//! Invariant: a suspect is an entity that the incident resolved, a member or a cause; never a name out of a sentence.
+
+use schemas::{Band, Entity, EntityKind, Family, Incident, Member, TimelineKind};
+use std::collections::BTreeSet;
+
+/// The relation of a principal to the workload whose pods it acts from.
+const ACTS_FROM: &str = "acts_from";
+
+/// An incident and its suspects.
+pub struct Case<'a> {
+    /// The incident.
+    pub incident: &'a Incident<'a>,
+    /// Its suspects: members in the order of their strength, then causes that are no members.
+    pub suspects: Vec<Suspect<'a>>,
+}
+
+/// An entity that may be the object of a remedy.
+pub struct Suspect<'a> {
+    /// The entity.
+    pub entity: &'a Entity<'a>,
+    /// Its place among the likely causes, from 1; 0 where it is none.
+    pub rank: i32,
+    /// What speaks against it: its own members, and for a workload those of principals that act from its pods.
+    pub evidence: Vec<&'a Member<'a>>,
+    /// Kinds of that evidence; for a cause without evidence of its own those of the whole incident.
+    pub families: BTreeSet<Family>,
+    /// The gravest band of that evidence.
+    pub band: Band,
+}
+
+impl<'a> Case<'a> {
+    /// Looks at an incident.
+    pub fn new(incident: &'a Incident<'a>) -> Self {
+        let mut entities: Vec<&Entity<'_>> = Vec::new();
+        let named = incident.members.iter().map(|m| &m.entity).chain(incident.causes.iter().map(|c| &c.entity));
+        for entity in named {
+            if !entities.contains(&entity) {
+                entities.push(entity);
+            }
+        }
+        Case { incident, suspects: entities.into_iter().map(|entity| suspect(incident, entity)).collect() }
+    }
+
+    /// Time of the newest change of an entity that came no later than `until`, milliseconds.
+    pub fn changed_before(&self, entity: &Entity<'_>, until: i64) -> Option<i64> {
+        let incident = self.incident;
+        let timeline = incident.timeline.iter().filter(|e| e.kind == TimelineKind::Change && e.entity == *entity);
+        let members = incident.members.iter().filter(|m| m.family == Family::Change && m.entity == *entity);
+        timeline.map(|e| e.at).chain(members.map(|m| m.onset)).filter(|at| *at <= until).max()
+    }
+}
+
+impl Suspect<'_> {
+    /// When its trouble began: the earliest onset of what speaks against it, changes aside.
+    pub fn onset(&self, incident: &Incident<'_>) -> i64 {
+        let own = self.evidence.iter().filter(|member| member.family != Family::Change).map(|member| member.onset);
+        own.min().unwrap_or(incident.onset)
+    }
+
+    /// Pods it was seen on, those of the strongest evidence first, each once.
+    pub fn pods(&self) -> Vec<&str> {
+        let mut pods = Vec::new();
+        for pod in self.evidence.iter().flat_map(|member| &member.instances) {
+            if !pods.contains(&pod.as_str()) {
+                pods.push(pod.as_str());
+            }
+        }
+        pods
+    }
+}
+
+fn suspect<'a>(incident: &'a Incident<'a>, entity: &'a Entity<'a>) -> Suspect<'a> {
+    let rank = incident.causes.iter().filter(|c| c.entity == *entity).map(|c| c.rank).min().unwrap_or(0);
+    let evidence: Vec<_> =
+        incident.members.iter().filter(|m| m.entity == *entity || acts_from(incident, &m.entity, entity)).collect();
+    let (families, band) = if evidence.is_empty() {
+        (incident.members.iter().map(|member| member.family).collect(), incident.band)
+    } else {
+        let band = evidence.iter().map(|member| member.band).max().unwrap_or_default();
+        (evidence.iter().map(|member| member.family).collect(), band)
+    };
+    Suspect { entity, rank, evidence, families, band }
+}
+
+/// True for a principal whose requests came from a workload's pods.
+fn acts_from(incident: &Incident<'_>, principal: &Entity<'_>, workload: &Entity<'_>) -> bool {
+    principal.kind == EntityKind::Principal
+        && workload.kind == EntityKind::Workload
+        && incident.links.iter().any(|link| {
+            link.relation == ACTS_FROM
+                && ((link.from == *principal && link.to == *workload)
+                    || (link.from == *workload && link.to == *principal))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example;
+    use schemas::{Cause, Link, TimelineEntry};
+
+    #[test]
+    fn a_workload_answers_for_principals_that_act_from_its_pods_and_for_no_other() {
+        let (cart, ci) = (example::workload("Deployment", "cart"), example::principal("ci"));
+        let mut incident = example::incident(vec![
+            example::member(&cart, Family::Saturation, &["cart-1"]),
+            example::member(&ci, Family::Novelty, &["cart-2", "cart-1"]),
+            example::member(&example::principal("other"), Family::Novelty, &["web-1"]),
+        ]);
+        assert_eq!(Case::new(&incident).suspects[0].pods(), ["cart-1"]);
+        incident.links = vec![Link { relation: "acts_from".into(), from: ci, to: cart.clone(), ..Link::default() }];
+        let case = Case::new(&incident);
+        assert_eq!(case.suspects.len(), 3);
+        assert_eq!(case.suspects[0].pods(), ["cart-1", "cart-2"]);
+        assert_eq!(case.suspects[0].families, BTreeSet::from([Family::Saturation, Family::Novelty]));
+    }
+
+    #[test]
+    fn a_cause_without_evidence_of_its_own_is_a_suspect_too() {
+        let cart = example::workload("Deployment", "cart");
+        let node = Entity { kind: EntityKind::Node, name: "worker-1".into(), ..Entity::default() };
+        let mut incident = example::incident(vec![example::member(&cart, Family::Latency, &[])]);
+        incident.causes = vec![Cause { rank: 1, entity: node.clone(), ..Cause::default() }];
+        let case = Case::new(&incident);
+        let suspect = &case.suspects[1];
+        assert_eq!((suspect.entity, suspect.rank), (&node, 1));
+        assert!(suspect.evidence.is_empty() && suspect.families.contains(&Family::Latency));
+    }
+
+    #[test]
+    fn a_change_counts_when_it_came_before_and_concerned_the_same_entity() {
+        let (cart, web) = (example::workload("Deployment", "cart"), example::workload("Deployment", "web"));
+        let mut incident = example::incident(vec![example::member(&cart, Family::Errors, &[])]);
+        for (at, entity) in [(100, &cart), (300, &cart), (200, &web), (900, &cart)] {
+            let entity = entity.clone();
+            incident.timeline.push(TimelineEntry {
+                at,
+                kind: TimelineKind::Change,
+                entity,
+                ..TimelineEntry::default()
+            });
+        }
+        assert_eq!(Case::new(&incident).changed_before(&cart, 800), Some(300));
+        assert_eq!(Case::new(&incident).changed_before(&cart, 50), None);
+    }
+}
