@@ -36,6 +36,8 @@ pub struct Metrics {
     pub resolution: IntCounterVec,
     /// `bellbuoy_anomalies_total{detector,severity}`: anomalies published.
     pub anomalies: IntCounterVec,
+    /// `bellbuoy_incidents_total{state,notice}`: changes of incidents published.
+    pub incidents: IntCounterVec,
     /// `bellbuoy_commands_total{remedy,mode}`: commands published, and under `observe` those that were only counted.
     pub commands: IntCounterVec,
     /// `bellbuoy_refusals_total{remedy,rule}`: remedies that policy proposed and a rule refused or lowered.
@@ -112,6 +114,7 @@ impl Metrics {
                 &["method", "confidence"],
             ),
             anomalies: counters("bellbuoy_anomalies_total", "anomalies published", &["detector", "severity"]),
+            incidents: counters("bellbuoy_incidents_total", "changes of incidents published", &["state", "notice"]),
             commands: counters("bellbuoy_commands_total", "commands by remedy and mode", &["remedy", "mode"]),
             refusals: counters(
                 "bellbuoy_refusals_total",
