@@ -49,6 +49,10 @@ pub struct Logic {
 }
 
 /// What the anomalies topic carries.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all records are anomalies, and none is kept; a box would only cost"
+)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum AnomalyBody<'a> {
     /// A scored departure.

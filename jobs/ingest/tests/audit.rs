@@ -67,12 +67,59 @@ fn the_role_of_a_binding_is_read_and_nothing_else_of_the_body() {
     let (signal, body) = only(&event(binding));
     assert_eq!(body.role, "ClusterRole/cluster-admin");
     assert_eq!(signal.redacted, ["requestObject"]);
+    assert!(body.subjects.is_empty(), "a subject without a kind is nobody");
     let other = binding.replace("clusterrolebindings", "configmaps");
     assert_eq!(only(&event(&other)).1.role, "", "a body that only looks like a binding is none");
-    for odd in [r#"[{"op":"add"}]"#, r#""text""#, "1", "null", r#"{"roleRef":"text"}"#, r#"{"roleRef":null}"#] {
+    for odd in [
+        r#"[{"op":"add"}]"#,
+        r#""text""#,
+        "1",
+        "null",
+        r#"{"roleRef":"text"}"#,
+        r#"{"roleRef":null}"#,
+        r#"{"subjects":"text"}"#,
+        r#"{"subjects":[1,null,{"kind":7}]}"#,
+    ] {
         let fields = format!(r#""objectRef":{{"resource":"rolebindings"}},"requestObject":{odd}"#);
         assert!(only(&event(&fields)).1.role.len() <= 1, "{odd}");
     }
+}
+
+#[test]
+fn a_binding_names_the_principals_that_it_gives_its_role_to() {
+    let binding = |subjects: &str, resource: &str| {
+        let fields = format!(
+            r#""objectRef":{{"resource":"{resource}","apiGroup":"rbac.authorization.k8s.io","name":"b"}},
+               "requestObject":{{"subjects":[{subjects}],"roleRef":{{"kind":"ClusterRole","name":"cluster-admin"}}}}"#
+        );
+        only(&event(&fields)).1.subjects
+    };
+    let account = r#"{"kind":"ServiceAccount","namespace":"shop","name":"cart"}"#;
+    let user = r#"{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"https://sso.example/alice"}"#;
+    let group = r#"{"kind":"Group","name":"system:masters"}"#;
+    let all = [user, account, group, "7", account].join(",");
+    let expected = ["principal///https://sso.example/alice", "principal/shop//system:serviceaccount:shop:cart"];
+    assert_eq!(binding(&all, "rolebindings"), expected);
+    assert!(binding(&all, "configmaps").is_empty(), "a body that only looks like a binding names nobody");
+    let many: Vec<String> = (0..100).map(|number| format!(r#"{{"kind":"User","name":"user-{number}"}}"#)).collect();
+    assert_eq!(binding(&many.join(","), "clusterrolebindings").len(), 16);
+}
+
+#[test]
+fn the_workload_of_a_token_is_that_of_its_pod_in_the_accounts_namespace() {
+    let workload = |username: &str, pod: &str, node: &str| {
+        let fields = format!(
+            r#""user":{{"username":"{username}","extra":{{"authentication.kubernetes.io/pod-name":["{pod}"],
+               "authentication.kubernetes.io/node-name":["{node}"]}}}}"#
+        );
+        only(&event(&fields)).1.workload.to_string()
+    };
+    let account = "system:serviceaccount:shop:cart";
+    assert_eq!(workload(account, "cart-7848d6c4d5-th9v2", "node-1"), "workload/shop/Deployment/cart");
+    assert_eq!(workload(account, "pg-0", ""), "workload/shop/StatefulSet/pg");
+    assert_eq!(workload(account, "etcd-control-1", "control-1"), "workload/shop/Pod/etcd");
+    assert_eq!(workload(account, "", "node-1"), "");
+    assert_eq!(workload("alice", "cart-7848d6c4d5-th9v2", "node-1"), "", "a person has no pod");
 }
 
 #[test]

@@ -119,7 +119,7 @@ impl Fleet {
             self.fill(&mut samples, &mut series, index, round, &day);
             let scope = "main".into();
             let instance = name.as_str().into();
-            signal.body = Body::MetricSamples(MetricSamples { scope, instance, samples, distributions: Vec::new() });
+            signal.body = Body::MetricSamples(MetricSamples { scope, instance, samples, ..MetricSamples::default() });
             visit(key, &signal);
             if let Body::MetricSamples(body) = &mut signal.body {
                 spare = std::mem::take(&mut body.samples);

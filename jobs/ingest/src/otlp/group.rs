@@ -3,6 +3,7 @@
 //! Invariant: every item given to a group ends up in its signal or in the returned counts.
 
 use crate::otlp::catalogue::Merge;
+use crate::otlp::resource::Subject;
 use crate::reading::{DropReason, Reading};
 use rustc_hash::{FxHashMap, FxHashSet};
 use schemas::signal::{Body, Distribution, MetricSamples, Quality, Sample, SampleKind};
@@ -37,10 +38,16 @@ type Key = (bool, Text<'static>, Text<'static>, i64, bool);
 
 impl Group {
     /// An empty group; `signal` has everything but times and body.
-    pub fn new(signal: Signal<'static>, scope: String, instance: String) -> Self {
+    pub fn new(signal: Signal<'static>, subject: &Subject) -> Self {
+        let text = |text: &String| Text::from(text.clone());
         Group {
             signal,
-            body: MetricSamples { scope: scope.into(), instance: instance.into(), ..MetricSamples::default() },
+            body: MetricSamples {
+                scope: text(&subject.scope),
+                instance: text(&subject.instance),
+                node: text(&subject.node),
+                ..MetricSamples::default()
+            },
             samples: Vec::new(),
             distributions: Vec::new(),
             index: FxHashMap::default(),

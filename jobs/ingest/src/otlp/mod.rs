@@ -92,7 +92,7 @@ impl Reader<'_, '_> {
             if subject.unattributed {
                 signal.quality.push(Quality::Unattributed);
             }
-            let mut group = Group::new(signal, subject.scope.clone(), subject.instance.clone());
+            let mut group = Group::new(signal, subject);
             group.truncated = subject.truncated;
             self.groups.push(group);
         }

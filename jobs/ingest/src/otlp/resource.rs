@@ -22,6 +22,8 @@ pub struct Subject {
     pub scope: String,
     /// Instance: pod uid, else pod name, else ReplicaSet; empty where there is one only.
     pub instance: String,
+    /// Node that the pod runs on; empty where unknown and for what is no pod.
+    pub node: String,
     /// Volume the metrics are about, without the random end of a projected volume's name; empty for none.
     pub volume: String,
     /// Whether the attributes that would name the entity were missing.
@@ -52,6 +54,7 @@ pub fn subject(attributes: &[KeyValue], raw: &Raw<'_>, context: &Context<'_>) ->
         confidence,
         scope: scope.to_owned(),
         instance: instance.to_owned(),
+        node: if pod.is_empty() { String::new() } else { named.get("k8s.node.name").to_owned() },
         volume: volume_class(named.get("k8s.volume.name")),
         unattributed,
         process: named.has("process.pid"),
@@ -218,6 +221,18 @@ mod tests {
             let subject = of(&attributes, &TopicConfig::default(), &[]);
             let found = (subject.entity.key(), subject.scope.as_str(), subject.instance.as_str());
             assert_eq!(found, (key.to_owned(), scope, instance), "{attributes:?}");
+        }
+    }
+
+    #[test]
+    fn only_an_instance_runs_on_a_node() {
+        let pod = [("k8s.namespace.name", "shop"), ("k8s.pod.uid", "u1"), ("k8s.pod.name", "pg-0")];
+        for (attributes, node) in [
+            ([pod.as_slice(), &[("k8s.node.name", "node-1")]].concat(), "node-1"),
+            (pod.to_vec(), ""),
+            (vec![("k8s.node.name", "node-1")], ""),
+        ] {
+            assert_eq!(of(&attributes, &TopicConfig::default(), &[]).node, node, "{attributes:?}");
         }
     }
 

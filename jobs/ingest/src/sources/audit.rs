@@ -1,7 +1,10 @@
 //! Kubernetes audit events (`audit.k8s.io/v1`), one or many in a record, in whatever envelope.
 //!
-//! The signal's entity is the principal. Bodies are skipped while parsing, except the role of a (cluster) role binding;
-//! URIs are kept without their query, and only of non-resource requests; names of secrets and tokens become hashes.
+//! The signal's entity is the principal. Bodies are skipped while parsing, except the role and the subjects of a
+//! (cluster) role binding; URIs are kept without their query, and only of non-resource requests; names of secrets and
+//! tokens become hashes.
+
+mod body;
 
 use super::{Context, Source};
 use crate::envelope;
@@ -10,12 +13,12 @@ use crate::raw::Raw;
 use crate::reading::{DropReason, Reading, Reject};
 use crate::timestamp::{Timestamp, believe, parse_rfc3339};
 use crate::workload;
+use body::RequestBody;
 use schemas::signal::{AuditEvent, Body, Quality};
-use schemas::{Confidence, EntityKind, Signal, Text};
+use schemas::{Confidence, Entity, EntityKind, Signal, Text};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess};
+use serde::de::{Deserializer, IgnoredAny};
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// Principal of requests whose event names no user: the API server does so for some that it answers with 401.
 pub const UNAUTHENTICATED: &str = "system:unauthenticated-unknown";
@@ -24,6 +27,8 @@ pub const UNAUTHENTICATED: &str = "system:unauthenticated-unknown";
 const AUDIT_ID_BYTES: usize = 64;
 /// Bytes of the product in a user agent that are kept.
 const AGENT_BYTES: usize = 40;
+/// Subjects of a binding that are kept.
+const SUBJECTS: usize = 16;
 
 /// The source `audit`.
 pub struct Audit;
@@ -119,18 +124,6 @@ struct ResponseStatus {
     code: i32,
 }
 
-/// The one thing read of a request's body: which role a binding binds.
-#[derive(Default)]
-struct RequestBody {
-    role: Option<RoleRef>,
-}
-
-#[derive(Default)]
-struct RoleRef {
-    kind: String,
-    name: String,
-}
-
 fn parse(document: &str) -> Result<Event, Reject> {
     let event: Event = serde_json::from_str(document).map_err(|error| Reject::json("the event", &error))?;
     for (field, value) in [("auditID", &event.audit_id), ("stage", &event.stage), ("verb", &event.verb)] {
@@ -161,7 +154,7 @@ fn signal(event: &Event, raw: &Raw<'_>, context: &Context<'_>, out: &mut Reading
     let username = text(&event.user.username);
     let known_user = !username.is_empty();
     let name = if known_user { username.as_str() } else { UNAUTHENTICATED };
-    signal.entity = workload::entity(EntityKind::Principal, service_account_namespace(name), "", name);
+    signal.entity = principal(name);
     let object = &event.object_ref;
     let namespace = text(&object.namespace);
     let shown_name = match context.config.redaction.object_name(
@@ -184,7 +177,10 @@ fn signal(event: &Event, raw: &Raw<'_>, context: &Context<'_>, out: &mut Reading
         Some((path, _)) => (path, true),
         None => (event.request_uri.as_str(), false),
     };
-    let role = bound_role(event).map(|role| text(&format!("{}/{}", role.kind, role.name))).unwrap_or_default();
+    let binding = binding_body(event);
+    let role = binding.and_then(|body| body.role.as_ref()).map(|role| format!("{}/{}", role.kind, role.name));
+    let subjects = binding.map(|body| subjects(body, &mut text)).unwrap_or_default();
+    let pod = bound_to(event, "pod-name").map(&mut text).unwrap_or_default();
     let body = AuditEvent {
         audit_id: Text::from(capped_to(&event.audit_id, AUDIT_ID_BYTES).to_owned()),
         fingerprint: fingerprint(event, cluster, received),
@@ -201,9 +197,11 @@ fn signal(event: &Event, raw: &Raw<'_>, context: &Context<'_>, out: &mut Reading
         decision: Text::from(decision(event)),
         source_ip: Text::from(event.source_ips.last().map(|address| text(address)).unwrap_or_default()),
         agent: Text::from(agent_family(&event.user_agent)),
-        pod: Text::from(bound_pod(event).map(&mut text).unwrap_or_default()),
+        workload: Text::from(workload_of(&pod, event)),
+        pod: Text::from(pod),
         impersonated: Text::from(text(&event.impersonated_user.username)),
-        role: Text::from(role),
+        role: Text::from(role.map(|role| text(&role)).unwrap_or_default()),
+        subjects,
         latency: latency(received, staged),
     };
     for (present, path) in [
@@ -243,9 +241,32 @@ fn fingerprint(event: &Event, cluster: &str, received: Option<Timestamp>) -> i64
     i64::from_ne_bytes(hash.value().to_ne_bytes())
 }
 
+/// The principal of a user name as the API server writes it.
+fn principal(username: &str) -> Entity<'static> {
+    workload::entity(EntityKind::Principal, service_account_namespace(username), "", username)
+}
+
 fn service_account_namespace(username: &str) -> &str {
     let account = username.strip_prefix("system:serviceaccount:").and_then(|account| account.split_once(':'));
     account.map_or("", |(namespace, _)| namespace)
+}
+
+/// Key of the workload of the pod that a service account's token is bound to; empty where there is none. A pod lives in
+/// the namespace of its service account.
+fn workload_of(pod: &str, event: &Event) -> String {
+    let namespace = service_account_namespace(&event.user.username);
+    let node = bound_to(event, "node-name").unwrap_or_default();
+    let found = workload::from_pod_name(pod, node).filter(|_| !namespace.is_empty());
+    found.map(|found| found.entity(namespace).key()).unwrap_or_default()
+}
+
+/// Keys of the principals that a binding names, sorted. A group is none: nobody acts as a group.
+fn subjects(body: &RequestBody, text: &mut impl FnMut(&str) -> String) -> Vec<Text<'static>> {
+    let names = body.subjects.iter().filter_map(|subject| subject.username());
+    let mut keys: Vec<String> = names.take(SUBJECTS).map(|name| principal(&text(&name)).key()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.into_iter().map(Text::from).collect()
 }
 
 /// The product of a user agent without its version: `kubectl/v1.30 (linux)` and its next release are one client.
@@ -267,15 +288,17 @@ fn decision(event: &Event) -> &'static str {
     }
 }
 
-fn bound_pod(event: &Event) -> Option<&str> {
-    let names = event.user.extra.get("authentication.kubernetes.io/pod-name")?;
+/// What the token is bound to: `pod-name`, `node-name`.
+fn bound_to<'e>(event: &'e Event, what: &str) -> Option<&'e str> {
+    let names = event.user.extra.get(&format!("authentication.kubernetes.io/{what}"))?;
     names.first().map(String::as_str)
 }
 
-fn bound_role(event: &Event) -> Option<&RoleRef> {
+/// The body, where it is a binding that is written.
+fn binding_body(event: &Event) -> Option<&RequestBody> {
     let binding = matches!(event.object_ref.resource.as_str(), "rolebindings" | "clusterrolebindings");
     let write = matches!(event.verb.as_str(), "create" | "update" | "patch");
-    event.request_object.as_ref().filter(|_| binding && write)?.role.as_ref()
+    event.request_object.as_ref().filter(|_| binding && write)
 }
 
 fn latency(received: Option<Timestamp>, staged: Option<Timestamp>) -> i64 {
@@ -296,71 +319,4 @@ fn capped_to(text: &str, bytes: usize) -> &str {
 /// `null` reads as nothing.
 fn or_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// Reads the role of a body of any shape (a patch may be a list) and skips the rest without building it.
-impl<'de> Deserialize<'de> for RequestBody {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = RequestBody;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("any JSON")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RequestBody, A::Error> {
-                let mut body = RequestBody::default();
-                while let Some(key) = map.next_key::<String>()? {
-                    if key == "roleRef" {
-                        body.role = Some(map.next_value()?);
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                    }
-                }
-                Ok(body)
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RequestBody, A::Error> {
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(RequestBody::default())
-            }
-            fn visit_bool<E: de::Error>(self, _: bool) -> Result<RequestBody, E> {
-                Ok(RequestBody::default())
-            }
-            fn visit_i64<E: de::Error>(self, _: i64) -> Result<RequestBody, E> {
-                Ok(RequestBody::default())
-            }
-            fn visit_u64<E: de::Error>(self, _: u64) -> Result<RequestBody, E> {
-                Ok(RequestBody::default())
-            }
-            fn visit_f64<E: de::Error>(self, _: f64) -> Result<RequestBody, E> {
-                Ok(RequestBody::default())
-            }
-            fn visit_str<E: de::Error>(self, _: &str) -> Result<RequestBody, E> {
-                Ok(RequestBody::default())
-            }
-            fn visit_unit<E: de::Error>(self) -> Result<RequestBody, E> {
-                Ok(RequestBody::default())
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
-/// Kind and name of a role; anything of another shape reads as no name.
-impl<'de> Deserialize<'de> for RoleRef {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Lenient {
-            Ref {
-                #[serde(default)]
-                kind: String,
-                name: String,
-            },
-            Other(IgnoredAny),
-        }
-        Ok(match Lenient::deserialize(deserializer)? {
-            Lenient::Ref { kind, name } => RoleRef { kind, name },
-            Lenient::Other(_) => RoleRef::default(),
-        })
-    }
 }
