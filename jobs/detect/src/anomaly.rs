@@ -1,9 +1,10 @@
 //! From a detector's finding to the anomaly that is published.
 
 use crate::detectors::{Finding, Kind};
-use schemas::{Anomaly, OffsetRange, Signal};
+use schemas::{Anomaly, Confidence, OffsetRange, Signal};
 
-/// Completes a finding with what the signal says: whose, what, when, and where the evidence lies.
+/// Completes a finding with what the signal says: whose, what, when, and where the evidence lies. What the entity has to
+/// do with others beyond that, [`crate::relations`] adds.
 pub fn complete(
     finding: Finding,
     kind: &Kind,
@@ -15,8 +16,9 @@ pub fn complete(
     Anomaly {
         tenant: signal.tenant.clone().into_owned(),
         cluster: signal.cluster.clone().into_owned(),
-        entity: signal.entity.to_owned(),
-        confidence: signal.confidence,
+        // What a finding names itself was told by the API, not guessed.
+        confidence: if finding.about.is_some() { Confidence::High } else { signal.confidence },
+        entity: finding.about.unwrap_or_else(|| signal.entity.to_owned()),
         detector: kind.name.into(),
         family: finding.family,
         scope: scope.to_owned().into(),
@@ -31,6 +33,7 @@ pub fn complete(
         sentence: finding.sentence.into(),
         terms: finding.terms,
         evidence: evidence.to_vec(),
+        related: finding.related,
         baseline_count: finding.baseline_count,
         baseline_since: finding.baseline_since,
     }

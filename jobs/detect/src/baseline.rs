@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::detectors::requests::Requests;
 use crate::panel::{Arrival, Panel};
 use crate::peers::PeerGroup;
+use crate::relations::Relations;
 use crate::state::{Reader, put_number};
 use crate::{Counts, DetectError};
 use schemas::signal::{Body, MetricSamples};
@@ -29,6 +30,7 @@ pub struct Baseline {
     panels: Vec<Panel>,
     hint: usize,
     requests: Option<Box<Requests>>,
+    relations: Relations,
 }
 
 impl Baseline {
@@ -49,6 +51,8 @@ impl Baseline {
         counts: &mut Counts,
     ) {
         counts.signals += 1;
+        self.relations.learn(signal, &config.limits);
+        let before = out.len();
         let mut arrival = Arrival { signal, at, config, counts, out };
         match &signal.body {
             Body::MetricSamples(samples) => self.observe_samples(samples, &mut arrival),
@@ -56,6 +60,9 @@ impl Baseline {
             Body::FlowAgg(flow) => self.requests().observe_flow(flow, peers, &mut arrival),
             _ => arrival.counts.unread_signals += 1,
         }
+        // A finding about another entity says itself what it has to do with this one.
+        let own = out[before..].iter_mut().filter(|anomaly| anomaly.entity == signal.entity);
+        own.for_each(|anomaly| self.relations.relate(anomaly));
     }
 
     fn observe_samples(&mut self, samples: &MetricSamples<'_>, arrival: &mut Arrival<'_, '_>) {
@@ -92,7 +99,8 @@ impl Baseline {
     /// Bytes this baseline holds beyond its own size, for a hard memory bound.
     pub fn heap_bytes(&self) -> usize {
         let panels: usize = self.panels.iter().map(|panel| size_of::<Panel>() + panel.heap_bytes()).sum();
-        panels + self.requests.as_ref().map_or(0, |requests| size_of::<Requests>() + requests.heap_bytes())
+        let relations = self.relations.heap_bytes();
+        relations + panels + self.requests.as_ref().map_or(0, |requests| size_of::<Requests>() + requests.heap_bytes())
     }
 
     /// Appends the state.
@@ -105,6 +113,7 @@ impl Baseline {
         if let Some(requests) = &self.requests {
             requests.encode(out);
         }
+        self.relations.encode(out);
     }
 
     /// Reads what [`Baseline::encode`] wrote.
@@ -120,6 +129,7 @@ impl Baseline {
         if from.byte()? == 1 {
             baseline.requests = Some(Box::new(Requests::decode(&mut from)?));
         }
+        baseline.relations = Relations::decode(&mut from)?;
         if from.is_empty() { Ok(baseline) } else { Err(from.corrupt("bytes beyond the end")) }
     }
 }

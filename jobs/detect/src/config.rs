@@ -6,7 +6,7 @@ use schemas::Band;
 use serde::{Deserialize, Serialize};
 
 /// Version of what the same log and configuration lead to; raised with every change of output.
-pub const SEMANTICS: i32 = 1;
+pub const SEMANTICS: i32 = 2;
 
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
@@ -25,6 +25,8 @@ pub struct Config {
     pub entity: EntityScore,
     /// First-seen calls and peers.
     pub novelty: Novelty,
+    /// Workloads changed by somebody.
+    pub change: Change,
     /// Cluster-admin given away.
     pub cluster_admin_bound: Rule,
     /// All secrets listed.
@@ -146,6 +148,16 @@ pub struct Novelty {
     pub group_members: usize,
 }
 
+/// Workloads changed by somebody.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Change {
+    /// Run it.
+    pub enabled: bool,
+    /// Milliseconds for which a change of the same object by the same principal is not told again.
+    pub quiet: i64,
+}
+
 /// An absolute rule on API requests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -228,6 +240,12 @@ impl Default for Novelty {
             group_keys: 4096,
             group_members: 1024,
         }
+    }
+}
+
+impl Default for Change {
+    fn default() -> Self {
+        Change { enabled: true, quiet: 600_000 }
     }
 }
 

@@ -74,8 +74,9 @@ fn samples(scope: u8, instance: u8, values: &[(u8, u16)]) -> Body<'static> {
     Body::MetricSamples(MetricSamples {
         scope: Text::from(format!("c{}", scope % 5)),
         instance: Text::from(format!("pod-{}", instance % 4)),
+        node: Text::from(format!("node-{}", instance % 3)),
         samples: samples.collect(),
-        distributions: Vec::new(),
+        ..MetricSamples::default()
     })
 }
 
@@ -90,12 +91,17 @@ fn step() -> impl Strategy<Value = (i64, Body<'static>)> {
             fingerprint,
             verb: ["list", "watch", "create"][verb].into(),
             stage: ["ResponseStarted", "ResponseComplete", "Panic", "RequestReceived"][stage].into(),
-            resource: "secrets".into(),
+            resource: ["secrets", "deployments.apps"][verb / 2].into(),
+            namespace: ["", "shop"][verb / 2].into(),
+            name: ["", "cart"][verb / 2].into(),
+            code: 200,
+            workload: Text::from(format!("workload/shop/Deployment/tool-{}", fingerprint % 3)),
+            subjects: vec![Text::from(format!("principal///user-{}", fingerprint % 5))],
             ..AuditEvent::default()
         })
     });
     let flow = (0u8..40).prop_map(|peer| {
-        let peer = Text::from(format!("peer-{peer}"));
+        let peer = Text::from(format!("workload/shop/Deployment/peer-{peer}"));
         Body::FlowAgg(FlowAgg { direction: Direction::Egress, peer, ..FlowAgg::default() })
     });
     let elapsed = prop_oneof![8 => Just(10_000i64), 1 => Just(0), 1 => -20_000i64..200_000];

@@ -136,7 +136,7 @@ impl Pod {
                 scope: scope.into(),
                 instance: Text::from(self.name.clone()),
                 samples,
-                distributions: Vec::new(),
+                ..MetricSamples::default()
             };
             estate.observe(time, entity, Body::MetricSamples(body));
         }

@@ -1,7 +1,8 @@
 //! Somebody was made cluster admin: an absolute rule, from the first second.
 //!
 //! The role stands in the body of the request; where the audit level or the patch hides it, the finding is one band
-//! lower and says so.
+//! lower and says so. The measure names the binding, `create clusterrolebindings NAME` or `create rolebindings
+//! NAMESPACE/NAME`, because a remedy takes it back by that name.
 
 use super::quiet::Quiet;
 use super::secrets_listed::{outcome, pod};
@@ -9,7 +10,7 @@ use super::{Context, Detector, Finding, Kind, Observation, Reads, term};
 use crate::state::Reader;
 use crate::{DetectError, score, sentence};
 use schemas::signal::AuditEvent;
-use schemas::{Band, Family};
+use schemas::{Band, Entity, Family, Related, Relation};
 
 /// The line of this detector in the list of all.
 pub const KIND: Kind = Kind {
@@ -93,8 +94,15 @@ fn finding(event: &AuditEvent<'_>, band: Band, count: u64, context: &Context<'_>
     } else {
         format!("{who} bound cluster-admin by {resource} `{}` for {place}{refused} (verb {})", event.name, event.verb)
     };
+    let binding = match event.namespace.as_str() {
+        "" => event.name.as_str().to_owned(),
+        namespace => format!("{namespace}/{}", event.name),
+    };
+    let given = event.subjects.iter().filter_map(|subject| Entity::from_key(subject));
     Finding {
-        measure: format!("{} {resource}", event.verb),
+        about: None,
+        related: given.map(|entity| Related { relation: Relation::Grants, entity }).collect(),
+        measure: format!("{} {resource} {binding}", event.verb),
         family: Family::Novelty,
         band,
         raw: 1.0,

@@ -178,6 +178,8 @@ impl EntityDetector {
         }
         let leading = causes.first().copied();
         Finding {
+            about: None,
+            related: Vec::new(),
             measure: leading.map_or_else(|| "all series".to_owned(), |index| layout.label(index)),
             family: leading.map_or(Family::Saturation, |index| catalogue::family(layout.measure(index))),
             band,

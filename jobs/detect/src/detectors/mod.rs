@@ -1,5 +1,6 @@
 //! The detectors, one file each. A new one is a file here and a line in [`ALL`], in alphabetical order.
 
+pub mod change;
 pub mod cluster_admin_bound;
 pub mod entity;
 pub mod novelty;
@@ -14,11 +15,11 @@ use crate::peers::PeerGroup;
 use crate::state::Reader;
 use crate::{Counts, DetectError};
 use schemas::signal::{AuditEvent, FlowAgg};
-use schemas::{Band, Entity, Family, Term};
+use schemas::{Band, Entity, Family, Related, Term};
 
 /// Every detector there is, in alphabetical order; the position is part of stored state.
 pub const ALL: &[Kind] =
-    &[cluster_admin_bound::KIND, entity::KIND, novelty::KIND, secrets_listed::KIND, univariate::KIND];
+    &[change::KIND, cluster_admin_bound::KIND, entity::KIND, novelty::KIND, secrets_listed::KIND, univariate::KIND];
 
 /// What a detector is: for help, documentation and construction.
 pub struct Kind {
@@ -105,6 +106,10 @@ pub struct Context<'a> {
 /// What a detector found: an anomaly without its envelope.
 #[derive(Clone, Debug)]
 pub struct Finding {
+    /// What it is about, where that is not the entity of the observation.
+    pub about: Option<Entity<'static>>,
+    /// Other entities it names.
+    pub related: Vec<Related<'static>>,
     /// What was measured.
     pub measure: String,
     /// The kind of evidence.

@@ -195,6 +195,8 @@ fn explain(
     }
     terms.push(term("p", p, ""));
     Finding {
+        about: None,
+        related: Vec::new(),
         measure: wording.measure.clone(),
         family: Family::Novelty,
         band,

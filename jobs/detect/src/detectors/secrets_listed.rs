@@ -44,6 +44,8 @@ impl Detector for SecretsListed {
             _ => "tried to list the secrets of all namespaces and was refused",
         };
         out.push(Finding {
+            about: None,
+            related: Vec::new(),
             measure: format!("{} secrets", event.verb),
             family: Family::Novelty,
             band,

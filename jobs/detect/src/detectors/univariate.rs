@@ -153,6 +153,8 @@ fn explain(
         unit: layout.value_unit(other).into(),
     }));
     Finding {
+        about: None,
+        related: Vec::new(),
         measure: label,
         family: catalogue::family(layout.measure(index)),
         band,
