@@ -195,7 +195,9 @@ impl Value for State {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(bytes).map_err(|e| e.to_string())
+        let state: State = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        state.check()?;
+        Ok(state)
     }
 
     fn heap_bytes(&self) -> usize {

@@ -119,11 +119,18 @@ impl Ledger {
 impl Open {
     /// The incident.
     pub fn incident(&self) -> Incident<'_> {
-        let record =
-            IncidentRecord::decode(&self.record).expect("the record was encoded by this program or restored whole");
-        match record.body {
-            IncidentBody::Incident(incident) => *incident,
-            _ => Incident::default(),
+        self.decode().expect("the record was encoded by this program, or checked when it was restored")
+    }
+
+    /// Checks what was restored.
+    pub fn check(&self) -> Result<(), String> {
+        self.decode().map(|_| ())
+    }
+
+    fn decode(&self) -> Result<Incident<'_>, String> {
+        match IncidentRecord::decode(&self.record).map_err(|error| error.to_string())?.body {
+            IncidentBody::Incident(incident) => Ok(*incident),
+            _ => Err("the record of an open incident is none".to_owned()),
         }
     }
 }

@@ -13,6 +13,7 @@ mod example;
 pub mod guards;
 pub mod job;
 pub mod ledger;
+pub mod policy_test;
 pub mod refusal;
 pub mod remedies;
 pub mod selector;

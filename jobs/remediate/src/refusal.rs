@@ -32,6 +32,21 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Every rule.
+    pub const ALL: [Rule; 11] = [
+        Rule::Attempts,
+        Rule::Budget,
+        Rule::Cooldown,
+        Rule::DeniedScope,
+        Rule::Identity,
+        Rule::Irreversible,
+        Rule::Killed,
+        Rule::NotYet,
+        Rule::Quality,
+        Rule::Storm,
+        Rule::Unsupported,
+    ];
+
     /// The word used in metrics and policy tests.
     pub fn as_str(self) -> &'static str {
         match self {

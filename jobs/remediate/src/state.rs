@@ -7,7 +7,7 @@ use crate::case::Case;
 use crate::command;
 use crate::config::{Config, PolicyRule};
 use crate::guards::{self, Order, Question, Verdict};
-use crate::ledger::{Issued, Ledger};
+use crate::ledger::{Issued, Ledger, Open};
 use crate::refusal::Refusal;
 use crate::remedies::{self, Kind, Proposal};
 use crate::switches::Switches;
@@ -86,6 +86,11 @@ impl State {
             IncidentBody::TaskTick(_) => {}
         }
         self.decide(now, config)
+    }
+
+    /// Checks state that was restored: what is wrong with it.
+    pub fn check(&self) -> Result<(), String> {
+        self.clusters.values().flat_map(|ledger| ledger.open.values()).try_for_each(Open::check)
     }
 
     /// Bytes on the heap, roughly.

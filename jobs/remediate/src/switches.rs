@@ -29,10 +29,11 @@ pub struct Switch {
     pub author: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a switch says; of two sayings of one moment the one that stops counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Position {
-    On,
     Off,
+    On,
 }
 
 impl Switches {
@@ -51,7 +52,7 @@ impl Switches {
         };
         let key = topics::cluster_key(&control.tenant, &control.id);
         // Every task of detect forwards a copy.
-        if self.0.get(&key).is_some_and(|known| known.at > switch.at || *known == switch) {
+        if self.0.get(&key).is_some_and(|known| (known.at, known.position) >= (switch.at, switch.position)) {
             return false;
         }
         self.0.insert(key, switch);
@@ -123,7 +124,10 @@ mod tests {
         assert!(!switches.observe(&control("on", 100, "")), "a copy changes nothing");
         assert!(switches.observe(&control("off", 300, "")) && !stops(&switches, 400));
         assert!(!switches.observe(&control("on", 100, "")) && !stops(&switches, 400));
-        switches.prune(300 + KEEP);
+        assert!(switches.observe(&control("on", 300, "")), "of one moment the one that stops counts");
+        assert!(!switches.observe(&control("off", 300, "")) && stops(&switches, 400));
+        assert!(switches.observe(&control("off", 301, "")));
+        switches.prune(301 + KEEP);
         assert_eq!(switches, Switches::default());
     }
 
