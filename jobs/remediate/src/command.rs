@@ -97,7 +97,12 @@ fn reason(question: &Question<'_>, order: &Order) -> String {
         text = format!("escalate to a person: {text}");
     }
     for refusal in &order.lowered {
-        text.push_str(&format!("; {} by rule {}: {}", order.mode.as_str(), refusal.rule.as_str(), refusal.sentence));
+        text.push_str(&format!(
+            "; lowered to {} by rule {}: {}",
+            order.mode.as_str(),
+            refusal.rule.as_str(),
+            refusal.sentence
+        ));
     }
     text
 }

@@ -171,9 +171,11 @@ fn the_same_commands_come_however_the_log_is_cut_and_wherever_the_process_is_kil
     let expected = plain.commands();
     let count: usize = expected.iter().map(Vec::len).sum();
     assert!(count > 20, "only {count} commands");
-    for (epoch, flush, killed) in [(100, 50, usize::MAX), (7, 40, 9), (3, 400, 40), (11, 5, 21)] {
+    for (epoch, flush, killed) in [(100, 50, usize::MAX), (7, 40, 9), (3, 400, 40), (11, 5, 7)] {
         let world = World::new();
         world.life(epoch, flush, killed);
+        let before: usize = world.commands().iter().map(Vec::len).sum();
+        assert!((before < count) == (killed < usize::MAX), "{before} of {count} commands before the kill");
         world.life(epoch, flush, usize::MAX);
         assert_eq!(world.commands(), expected, "epochs of {epoch}, killed after {killed} steps");
         assert_eq!(world.metrics.divergences.get(), 0);

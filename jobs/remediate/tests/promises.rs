@@ -3,6 +3,7 @@
 
 use engine::state::Value as _;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
 use remediate::config::{PolicyMode, PolicyRule, Storm};
 use remediate::selector::Selector;
 use remediate::signing::{self, Signer};
@@ -150,6 +151,25 @@ fn within<'a>(
     fits: impl Fn(&Command<'static>) -> bool,
 ) -> Vec<&'a (i64, Command<'static>)> {
     commands.iter().filter(|(at, command)| *at > now - span && fits(command)).collect()
+}
+
+/// The promises below mean something only where there are commands of every kind.
+#[test]
+fn random_incidents_lead_to_every_remedy_mode_and_escalation() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut remedies, mut modes, mut escalated, mut lowered) = (BTreeSet::new(), BTreeSet::new(), 0, 0);
+    for _ in 0..200 {
+        let steps = prop::collection::vec(step(), 1..60).new_tree(&mut runner).unwrap().current();
+        for (_, command) in run(&steps, &policy(), |_| false) {
+            remedies.insert(command.action.name.to_string());
+            modes.insert(command.mode);
+            escalated += usize::from(command.reason.starts_with(ESCALATED));
+            lowered += usize::from(command.reason.contains("lowered to recommend by rule storm"));
+        }
+    }
+    assert_eq!(remedies.len(), 4, "{remedies:?}");
+    assert_eq!(modes, BTreeSet::from([Mode::Recommend, Mode::Approve, Mode::Enforce]));
+    assert!(escalated > 0 && lowered > 0, "{escalated} escalated, {lowered} lowered in a storm");
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! Evict pod: end a pod as a drain would, within its disruption budget; its controller starts another.
 
-use super::quarantine_pod::{MAX_UNAVAILABLE, MIN_READY, pods};
+use super::quarantine_pod::{MAX_UNAVAILABLE, MIN_READY, owned, pods};
 use super::{Kind, MINUTE, Parameters, Proposal, Reversible, action, incident_over, must};
 use crate::case::{Case, Suspect};
 use crate::refusal::Refusal;
@@ -42,6 +42,7 @@ fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> R
             preconditions: vec![
                 must("max_workload_unavailable", parameters.get("max_unavailable")),
                 must("min_ready", parameters.get("min_ready")),
+                owned(entity),
                 must("pdb", "respect"),
             ],
             verify: incident_over(15 * MINUTE),

@@ -5,7 +5,7 @@ use super::{Kind, MINUTE, Parameters, Proposal, Reversible, Setting, action, mus
 use crate::case::{Case, Suspect};
 use crate::refusal::{Refusal, Rule};
 use crate::target;
-use schemas::{EntityKind, Family, RiskClass, VerifyPredicate};
+use schemas::{Entity, EntityKind, Family, Precondition, RiskClass, VerifyPredicate};
 
 /// The line of this remedy in the list of all.
 pub const KIND: Kind = Kind {
@@ -63,6 +63,7 @@ fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> R
                 must("host_network", "false"),
                 must("max_workload_unavailable", parameters.get("max_unavailable")),
                 must("min_ready", parameters.get("min_ready")),
+                owned(entity),
                 must("residual_allow", "none"),
             ],
             verify: VerifyPredicate {
@@ -76,6 +77,11 @@ fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> R
         })
     };
     pods.into_iter().map(propose).collect()
+}
+
+/// Telemetry says which pods a workload has, and anybody who may send some can say so of another's: the object must too.
+pub(super) fn owned(entity: &Entity<'_>) -> Precondition<'static> {
+    must("owned_by", &format!("{}/{}", entity.workload_kind, entity.name))
 }
 
 /// The pods a suspect was seen on; a refusal where none is known.
@@ -106,6 +112,7 @@ mod tests {
         assert_eq!(proposals[0].action, action("quarantine_pod", &[("allow_dns", "true")]));
         assert_eq!(proposals[0].inverse, Some(action("release_pod", &[])));
         assert!(proposals[0].preconditions.contains(&must("min_ready", "1")));
+        assert!(proposals[0].preconditions.contains(&must("owned_by", "Deployment/cart")));
     }
 
     #[test]
