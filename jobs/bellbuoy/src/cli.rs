@@ -67,6 +67,9 @@ pub enum Command {
     Checkpoint(Checkpoint),
     /// Run a job over a recorded range of its input, without publishing anything
     Replay(Replay),
+    /// Measure quality on labelled data, beside floors and published figures
+    #[command(subcommand)]
+    Evaluate(Evaluate),
     /// Look for what is wrong or will go wrong, and say what to change
     ///
     /// On Kafka it makes and removes one topic, bellbuoy.doctor-…, to see what is allowed and what time the brokers have.
@@ -270,6 +273,27 @@ pub struct Replay {
     #[arg(long, default_value = "latest", value_name = "WHERE")]
     pub to: Where,
     /// JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub enum Evaluate {
+    /// The ranking of causes, on sets of faults whose cause is known
+    Rca(EvaluateRca),
+}
+
+/// Options of `evaluate rca`.
+#[derive(Debug, Args)]
+pub struct EvaluateRca {
+    /// Folder with the sets, unpacked or as NAME.tar.xz
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Only this set [default: every set that is there]
+    #[arg(long, value_name = "NAME", value_parser = crate::evaluate::ALL.map(|set| set.name))]
+    pub set: Option<String>,
+    /// JSON instead of tables
     #[arg(long)]
     pub json: bool,
 }

@@ -7,6 +7,7 @@ pub mod cli;
 mod commands;
 mod demo;
 mod error;
+pub mod evaluate;
 mod listing;
 mod logging;
 pub mod moment;

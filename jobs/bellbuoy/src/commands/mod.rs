@@ -3,6 +3,7 @@
 mod checkpoint;
 mod consume;
 mod doctor;
+mod evaluate;
 mod produce;
 mod replay;
 mod run;
@@ -27,6 +28,7 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), Error> {
     // What needs no configuration must work with a broken one.
     match &arguments.command {
         Some(Command::Completions { shell }) => return completions(*shell),
+        Some(Command::Evaluate(command)) => return evaluate::execute(command),
         Some(Command::Config(config)) if config.default => return listing::text(settings::DEFAULT_FILE),
         _ => {}
     }
@@ -53,6 +55,7 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), Error> {
         Some(Command::Config(_)) => print(&settings),
         // Done above.
         Some(Command::Completions { shell }) => completions(shell),
+        Some(Command::Evaluate(command)) => evaluate::execute(&command),
     }
 }
 
