@@ -215,7 +215,8 @@ impl Default for EvidenceConfig {
         EvidenceConfig {
             weights: Weights::default(),
             discount: 2.0,
-            hold: 15 * MINUTE,
+            // Detectors tell a departure once, and again only when it grows.
+            hold: HOUR,
             hold_novelty: HOUR,
             hold_change: 30 * MINUTE,
             related: 64,
@@ -241,8 +242,8 @@ impl Default for Weights {
 impl Default for Lags {
     fn default() -> Self {
         Lags {
-            calls: 2 * MINUTE,
-            same_node: 2 * MINUTE,
+            calls: 5 * MINUTE,
+            same_node: 10 * MINUTE,
             same_owner: 5 * MINUTE,
             acts_from: HOUR,
             grants: HOUR,

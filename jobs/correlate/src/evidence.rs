@@ -71,6 +71,8 @@ pub struct Episode {
     pub strength: Milli,
     /// For a person.
     pub sentence: String,
+    /// The same of when it was first told.
+    pub first_sentence: String,
     /// Pods it was seen on.
     pub instances: Vec<String>,
     /// Where the evidence lies: topic, partition, offsets `[from, to)`.
@@ -119,6 +121,7 @@ impl Episode {
             detector: anomaly.detector.to_string(),
             measure: measure(anomaly),
             onset: anomaly.onset,
+            first_sentence: anomaly.sentence.to_string(),
             first_told: now,
             last_told: now,
             live: true,

@@ -140,7 +140,7 @@ impl Operator for Gatherer {
             let mut clock = task.clock.borrow_mut();
             match &record.body {
                 AnomalyBody::TaskTick(tick) => {
-                    root.rounds.hear(&mut clock, &record.task.job, place.0, record.tasks, tick.up_to);
+                    root.rounds.hear(&mut clock, place.0, record.tasks, tick.up_to, fed.record.timestamp);
                 }
                 AnomalyBody::Handover(_) => {}
                 _ => root.rounds.hold(record.round, place, value),
@@ -206,7 +206,7 @@ impl Gatherer {
         }
         let (mutes, unheard) = self.root.borrow_mut().update(ROOT, |root| {
             root.mutes.retain(|_, mute| mute.expires_at == 0 || round < mute.expires_at);
-            (root.mutes.clone(), root.rounds.unheard(&self.task.clock.borrow()))
+            (root.mutes.clone(), root.rounds.unheard())
         })?;
         let Gatherer { clusters, memories, .. } = self;
         let mut found = Vec::new();

@@ -133,7 +133,7 @@ fn explanation(
     let mut lines: Vec<String> = Vec::new();
     let evident = members(case, memory).map(|(_, e)| e).filter(|e| e.family as u8 != evidence::CHANGE);
     if let Some(first) = evident.min_by_key(|e| (e.onset, &e.entity, &e.measure)) {
-        lines.push(format!("It began on {}: {}", first.entity.called(), first.sentence));
+        lines.push(format!("It began on {}: {}", first.entity.called(), first.first_sentence));
     }
     for link in case.links.iter().filter_map(|link| stated(link, case, memory, names)).take(5) {
         lines.push(link.sentence.to_string());
@@ -187,7 +187,7 @@ fn timeline(case: &Case, memory: &Memory, config: &Config) -> Vec<TimelineEntry<
     for (_, episode) in members(case, memory) {
         let change = episode.family as u8 == evidence::CHANGE;
         let kind = if change { TimelineKind::Change } else { TimelineKind::Onset };
-        entries.push((episode.onset, kind, episode.entity.clone(), episode.sentence.clone()));
+        entries.push((episode.onset, kind, episode.entity.clone(), episode.first_sentence.clone()));
         if !episode.live && !change {
             let gone = episode.last_told + config.evidence.hold(episode.family);
             let what = format!("{} has not been seen again", episode.measure);

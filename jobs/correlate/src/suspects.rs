@@ -32,7 +32,7 @@ pub fn rank(case: &Case, memory: &Memory) -> Vec<Cause<'static>> {
         of_entity.values().filter_map(|episodes| episodes.first()).map(|e| (e.entity.called(), &e.entity)).collect();
     let convincing = ranking.causes.iter().filter(|cause| cause.weight() > 0.0);
     let known = convincing.filter_map(|cause| Some((cause, *entities.get(&cause.name)?)));
-    (1..).zip(known.take(NAMED)).map(|(rank, (cause, named))| published(rank, cause, named)).collect()
+    (1..).zip(known.take(NAMED)).map(|(rank, (cause, named))| published(rank, cause, named, &of_entity)).collect()
 }
 
 fn suspect(entity: EntityId, episodes: &[&Episode], case: &Case, all: &BTreeMap<EntityId, Vec<&Episode>>) -> Suspect {
@@ -76,11 +76,20 @@ fn calls(case: &Case, all: &BTreeMap<EntityId, Vec<&Episode>>) -> Vec<causes::Ca
     links.filter_map(|(from, to, _)| Some(causes::Call { caller: name(from)?, callee: name(to)? })).collect()
 }
 
-fn published(rank: i32, cause: &causes::Cause, named: &Named) -> Cause<'static> {
+fn published(
+    rank: i32,
+    cause: &causes::Cause,
+    named: &Named,
+    all: &BTreeMap<EntityId, Vec<&Episode>>,
+) -> Cause<'static> {
     let strongest =
         cause.terms.iter().filter(|term| !term.measure.is_empty()).max_by(|a, b| a.value.total_cmp(&b.value));
     let terms = cause.terms.iter().filter(|term| term.value != 0.0);
-    let clauses: Vec<String> = cause.changes.iter().chain(cause.evidence.iter()).cloned().collect();
+    // Of its strongest evidence the detector's own sentence says more than any number here.
+    let own = all.get(&named.id()).into_iter().flatten();
+    let told = own.filter(|episode| strongest.is_some_and(|term| term.measure == episode.measure));
+    let told = told.map(|episode| episode.sentence.clone()).next();
+    let clauses: Vec<String> = cause.changes.iter().cloned().chain(told).collect();
     Cause {
         rank,
         entity: named.to_entity(),

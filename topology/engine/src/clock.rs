@@ -107,11 +107,6 @@ impl TaskClock {
         self.now
     }
 
-    /// Number of raw partitions, or tasks, that it waits for.
-    pub fn sources(&self) -> usize {
-        self.positions.len()
-    }
-
     /// The round of the task's time: the time on a 250 ms grid.
     pub fn round(&self) -> i64 {
         self.now - self.now.rem_euclid(ROUND_MS)

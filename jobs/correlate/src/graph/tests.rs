@@ -133,8 +133,8 @@ fn a_group_reaches_three_links_from_a_seed_and_no_further() {
 #[test]
 fn weak_evidence_is_no_group_and_late_evidence_no_link() {
     assert_eq!(groups_of(&[evidence(1, 4000, 0)]), BTreeMap::new());
-    let late = groups_of(&[evidence(1, 8000, 0), evidence(2, 8000, 3), calls(2, 1)]);
-    assert_ne!(late[&1], late[&2], "calls link within two minutes");
+    let late = groups_of(&[evidence(1, 8000, 0), evidence(2, 8000, 6), calls(2, 1)]);
+    assert_ne!(late[&1], late[&2], "calls link within five minutes");
 }
 
 #[test]

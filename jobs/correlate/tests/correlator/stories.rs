@@ -107,7 +107,7 @@ fn when_a_link_shows_the_oldest_takes_the_others_in() {
     assert_eq!((&records[0].id, &records[0].superseded_by), (&second.id, &first.id));
     assert_eq!((&records[1].id, &records[1].supersedes), (&first.id, &vec![second.id.clone()]));
     assert_eq!(records[1].members_total, 3);
-    let rest = cluster.quiet(61..1800);
+    let rest = cluster.quiet(61..5000);
     assert!(rest.iter().all(|record| record.id == first.id), "the merged one is never heard of again");
 }
 
@@ -116,16 +116,16 @@ fn an_incident_closes_when_quiet_opens_again_when_the_same_comes_back_and_is_a_n
     let fault = |minute| anomaly(workload("a"), Family::Errors, 80.0, minute);
     let mut cluster = cluster();
     let id = cluster.at(0, vec![fault(0)]).pop().unwrap().id;
-    // Evidence is held for 15 minutes, and an incident closes 10 minutes after.
-    let closed = cluster.quiet(1..1600);
+    // Evidence is held for an hour, and an incident closes ten minutes after.
+    let closed = cluster.quiet(1..4300);
     assert_eq!(states(&closed), [(Close, 2)]);
-    assert_eq!(closed[0].closed_at, START + 25 * MINUTE);
-    let again = cluster.at(1700, vec![fault(28)]).pop().unwrap();
+    assert_eq!(closed[0].closed_at, START + 70 * MINUTE);
+    let again = cluster.at(4400, vec![fault(73)]).pop().unwrap();
     assert_eq!((again.state, again.revision, &again.id), (Reopen, 3, &id));
-    let closed = cluster.quiet(1701..3300);
+    let closed = cluster.quiet(4401..8700);
     assert_eq!(states(&closed), [(Close, 4)]);
-    assert_eq!(cluster.quiet(3300..6000), []);
-    let later = cluster.at(6000, vec![fault(100)]).pop().unwrap();
+    assert_eq!(cluster.quiet(8700..11400), []);
+    let later = cluster.at(11400, vec![fault(190)]).pop().unwrap();
     assert_eq!((later.state, later.revision), (Open, 1));
     assert_ne!(later.id, id);
 }
@@ -134,8 +134,8 @@ fn an_incident_closes_when_quiet_opens_again_when_the_same_comes_back_and_is_a_n
 fn what_else_departs_on_the_same_entity_soon_after_a_close_is_a_new_incident() {
     let mut cluster = cluster();
     let id = cluster.at(0, vec![anomaly(workload("a"), Family::Errors, 80.0, 0)]).pop().unwrap().id;
-    cluster.quiet(1..1600);
-    let other = cluster.at(1700, vec![anomaly(workload("a"), Family::Latency, 80.0, 28)]).pop().unwrap();
+    cluster.quiet(1..4300);
+    let other = cluster.at(4400, vec![anomaly(workload("a"), Family::Latency, 80.0, 73)]).pop().unwrap();
     assert_eq!(other.state, Open);
     assert_ne!(other.id, id);
     assert_eq!(other.members_total, 1, "nothing of the closed one");
