@@ -28,6 +28,8 @@ pub struct Suspect<'a> {
     pub families: BTreeSet<Family>,
     /// The gravest band of that evidence.
     pub band: Band,
+    /// Pods it was seen on, those of the strongest evidence first, each once.
+    pub pods: Vec<&'a str>,
 }
 
 impl<'a> Case<'a> {
@@ -58,17 +60,6 @@ impl Suspect<'_> {
         let own = self.evidence.iter().filter(|member| member.family != Family::Change).map(|member| member.onset);
         own.min().unwrap_or(incident.onset)
     }
-
-    /// Pods it was seen on, those of the strongest evidence first, each once.
-    pub fn pods(&self) -> Vec<&str> {
-        let mut pods = Vec::new();
-        for pod in self.evidence.iter().flat_map(|member| &member.instances) {
-            if !pods.contains(&pod.as_str()) {
-                pods.push(pod.as_str());
-            }
-        }
-        pods
-    }
 }
 
 fn suspect<'a>(incident: &'a Incident<'a>, entity: &'a Entity<'a>) -> Suspect<'a> {
@@ -81,7 +72,25 @@ fn suspect<'a>(incident: &'a Incident<'a>, entity: &'a Entity<'a>) -> Suspect<'a
         let band = evidence.iter().map(|member| member.band).max().unwrap_or_default();
         (evidence.iter().map(|member| member.family).collect(), band)
     };
-    Suspect { entity, rank, evidence, families, band }
+    let pods = pods(incident, entity, &evidence);
+    Suspect { entity, rank, evidence, families, band, pods }
+}
+
+/// The pods that the evidence names. Those of a principal are the workload's only where it acts from no other.
+fn pods<'a>(incident: &Incident<'_>, entity: &Entity<'_>, evidence: &[&'a Member<'a>]) -> Vec<&'a str> {
+    let elsewhere = |principal: &Entity<'_>| {
+        let ends = incident.links.iter().flat_map(|link| [&link.from, &link.to]);
+        ends.filter(|end| *end != entity).any(|end| acts_from(incident, principal, end))
+    };
+    let mut pods: Vec<&str> = Vec::new();
+    for member in evidence.iter().filter(|member| member.entity == *entity || !elsewhere(&member.entity)) {
+        for pod in member.instances.iter().map(|pod| pod.as_str()) {
+            if !pods.contains(&pod) {
+                pods.push(pod);
+            }
+        }
+    }
+    pods
 }
 
 /// True for a principal whose requests came from a workload's pods.
@@ -109,12 +118,23 @@ mod tests {
             example::member(&ci, Family::Novelty, &["cart-2", "cart-1"]),
             example::member(&example::principal("other"), Family::Novelty, &["web-1"]),
         ]);
-        assert_eq!(Case::new(&incident).suspects[0].pods(), ["cart-1"]);
-        incident.links = vec![Link { relation: "acts_from".into(), from: ci, to: cart.clone(), ..Link::default() }];
+        assert_eq!(Case::new(&incident).suspects[0].pods, ["cart-1"]);
+        let acts = |from: &Entity<'static>| Link {
+            relation: "acts_from".into(),
+            from: ci.clone(),
+            to: from.clone(),
+            ..Link::default()
+        };
+        incident.links = vec![acts(&cart)];
         let case = Case::new(&incident);
         assert_eq!(case.suspects.len(), 3);
-        assert_eq!(case.suspects[0].pods(), ["cart-1", "cart-2"]);
+        assert_eq!(case.suspects[0].pods, ["cart-1", "cart-2"]);
         assert_eq!(case.suspects[0].families, BTreeSet::from([Family::Saturation, Family::Novelty]));
+        // From which of two workloads the pods are is not known.
+        incident.links.push(acts(&example::workload("Deployment", "web")));
+        let case = Case::new(&incident);
+        assert_eq!(case.suspects[0].pods, ["cart-1"]);
+        assert!(case.suspects[0].families.contains(&Family::Novelty));
     }
 
     #[test]

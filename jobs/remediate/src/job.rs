@@ -126,6 +126,7 @@ impl Responder {
 
     fn publish(&self, at: i64, command: Command<'static>, trace: &Headers) -> Output {
         let key = command.lock_domain.as_str().as_bytes().to_vec();
+        let envelope = envelope(&command);
         let (round, signer) = (self.task.clock.borrow().round(), self.signer.clone());
         let encode = move |stamp: &Stamp| {
             let mut command = command.clone();
@@ -145,7 +146,7 @@ impl Responder {
             topic: self.topic.clone(),
             partition: topics::partition_for(&key, self.partitions),
             key: Some(key),
-            headers: trace.clone(),
+            headers: [envelope, trace.clone()].concat(),
             payload: Payload::Stamped(Rc::new(encode)),
         }
     }
@@ -187,6 +188,19 @@ impl Responder {
             Decision::StormOver { cluster } => tracing::info!(cluster, "the storm is over"),
         }
     }
+}
+
+/// CloudEvents headers, by which anything on the bus can route a command without reading it.
+fn envelope(command: &Command<'_>) -> Headers {
+    let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec().into());
+    vec![
+        header("ce_specversion", "1.0"),
+        header("ce_id", &command.id),
+        header("ce_type", "bellbuoy.command"),
+        header("ce_source", &format!("bellbuoy/remediate/{}", command.cluster)),
+        header("ce_subject", &command.lock_domain),
+        header("content-type", "application/avro"),
+    ]
 }
 
 impl Value for State {

@@ -162,14 +162,14 @@ fn look(id: &str, ledger: &mut Ledger, switches: &Switches, config: &Config, now
             policy: rule.id.clone(),
             incident: incident.id.as_str().to_owned(),
         };
-        let proposals = match kind.proposals(&case, suspect, &rule.parameters) {
-            Ok(proposals) => proposals,
-            Err(refusal) => {
-                decisions.push(Decision::Refused(named(suspect.entity.key()), refusal));
-                continue;
-            }
-        };
-        for proposal in &proposals {
+        for proposal in kind.proposals(&case, suspect, &rule.parameters) {
+            let proposal = match &proposal {
+                Ok(proposal) => proposal,
+                Err(refusal) => {
+                    decisions.push(Decision::Refused(named(suspect.entity.key()), refusal.clone()));
+                    continue;
+                }
+            };
             let question = Question { case: &case, suspect, rule, kind, proposal, now };
             let target = target::key(&proposal.target);
             match guards::judge(&question, ledger, switches, config) {

@@ -19,7 +19,7 @@ pub const KIND: Kind = Kind {
     needs: &[Family::Novelty, Family::Network],
     settings: &[],
     undo_after: 30 * MINUTE,
-    propose,
+    propose: |case, suspect, parameters| vec![propose(case, suspect, parameters)],
 };
 
 /// How the detector of first-seen peers writes the measure of a peer.
@@ -28,17 +28,23 @@ const EGRESS_TO: &str = "egress to ";
 /// Networks wider than this would take more than the peer.
 const WIDEST_V4: u8 = 16;
 const WIDEST_V6: u8 = 32;
+/// Networks of one command, those of the strongest evidence first.
+const MOST_NETWORKS: usize = 16;
 
 const KINDS: &[&str] = &["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Rollout"];
 
-fn propose(case: &Case<'_>, suspect: &Suspect<'_>, _: &Parameters) -> Result<Vec<Proposal>, Refusal> {
+fn propose(case: &Case<'_>, suspect: &Suspect<'_>, _: &Parameters) -> Result<Proposal, Refusal> {
     let entity = suspect.entity;
     let target = target::workload(entity, KINDS)?;
     let measures = suspect.evidence.iter().filter(|m| m.detector == DETECTOR && m.entity == *entity);
     let peers: Vec<&str> = measures.filter_map(|member| member.measure.strip_prefix(EGRESS_TO)).collect();
-    let mut networks: Vec<String> = peers.iter().filter_map(|peer| network(peer)).collect();
+    let mut networks: Vec<String> = Vec::new();
+    for network in peers.iter().filter_map(|peer| network(peer)) {
+        if networks.len() < MOST_NETWORKS && !networks.contains(&network) {
+            networks.push(network);
+        }
+    }
     networks.sort();
-    networks.dedup();
     if networks.is_empty() {
         let sentence = format!(
             "of the new peers of {} none is a network outside of at least /{WIDEST_V4} (/{WIDEST_V6} for IPv6); others cannot be denied by address",
@@ -47,7 +53,7 @@ fn propose(case: &Case<'_>, suspect: &Suspect<'_>, _: &Parameters) -> Result<Vec
         return Err(Refusal::new(Rule::Unsupported, sentence).with("new peers", peers.len() as f64, ""));
     }
     let listed = networks.join(",");
-    Ok(vec![Proposal {
+    Ok(Proposal {
         action: action(KIND.name, &[("networks", &listed)]),
         target,
         lock_domain: target::workload_domain(&case.incident.cluster, entity),
@@ -60,7 +66,7 @@ fn propose(case: &Case<'_>, suspect: &Suspect<'_>, _: &Parameters) -> Result<Vec
         },
         inverse: Some(action("unblock_egress", &[("networks", &listed)])),
         what: format!("deny {} {}/{} the way to {listed}", entity.workload_kind, entity.namespace, entity.name),
-    }])
+    })
 }
 
 /// The network of a peer (`net:203.0.113.0/24 port 443`); none for names, the cluster's own, and what is too wide.

@@ -31,12 +31,12 @@ pub const KIND: Kind = Kind {
         fits: is_share,
     }],
     undo_after: 60 * MINUTE,
-    propose,
+    propose: |case, suspect, parameters| vec![propose(case, suspect, parameters)],
 };
 
-fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> Result<Vec<Proposal>, Refusal> {
+fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> Result<Proposal, Refusal> {
     let name = &suspect.entity.name;
-    Ok(vec![Proposal {
+    Ok(Proposal {
         action: action(KIND.name, &[]),
         target: target::node(suspect.entity)?,
         lock_domain: topics::lock_domain(&case.incident.cluster, &[name]),
@@ -45,7 +45,7 @@ fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> R
         verify: incident_over(30 * MINUTE),
         inverse: Some(action("uncordon_node", &[])),
         what: format!("cordon node {name}"),
-    }])
+    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! Evict pod: end a pod as a drain would, within its disruption budget; its controller starts another.
 
 use super::quarantine_pod::{MAX_UNAVAILABLE, MIN_READY, owned, pods};
-use super::{Kind, MINUTE, Parameters, Proposal, Reversible, action, incident_over, must};
+use super::{Kind, MINUTE, Parameters, Proposal, Proposals, Reversible, action, incident_over, must};
 use crate::case::{Case, Suspect};
-use crate::refusal::Refusal;
 use crate::target;
 use schemas::{EntityKind, Family, RiskClass};
 
@@ -31,9 +30,12 @@ pub const KIND: Kind = Kind {
 /// Controllers that start another pod.
 const KINDS: &[&str] = &["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Rollout"];
 
-fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> Result<Vec<Proposal>, Refusal> {
+fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> Proposals {
     let entity = suspect.entity;
-    target::workload(entity, KINDS)?;
+    let pods = match target::workload(entity, KINDS).and_then(|_| pods(suspect)) {
+        Ok(pods) => pods,
+        Err(refusal) => return vec![Err(refusal)],
+    };
     let propose = |pod: &str| {
         Ok(Proposal {
             action: action(KIND.name, &[]),
@@ -50,7 +52,7 @@ fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> R
             what: format!("evict pod {pod} of {}/{}", entity.namespace, entity.name),
         })
     };
-    pods(suspect)?.into_iter().map(propose).collect()
+    pods.iter().copied().map(propose).collect()
 }
 
 #[cfg(test)]

@@ -52,8 +52,8 @@ pub struct Kind {
     pub settings: &'static [Setting],
     /// Time after which the actuator undoes it unless policy says otherwise, milliseconds; 0 for never.
     pub undo_after: i64,
-    /// What is to be done about a suspect.
-    pub propose: fn(&Case<'_>, &Suspect<'_>, &Parameters) -> Result<Vec<Proposal>, Refusal>,
+    /// What is to be done about a suspect, object by object.
+    pub propose: fn(&Case<'_>, &Suspect<'_>, &Parameters) -> Proposals,
 }
 
 /// Whether a remedy can be undone.
@@ -86,6 +86,9 @@ pub struct Proposal {
     pub what: String,
 }
 
+/// What a remedy proposes, or refuses, for each object: one that cannot be named must not hide the others.
+pub type Proposals = Vec<Result<Proposal, Refusal>>;
+
 /// The remedy of a name.
 pub fn by_name(name: &str) -> Option<&'static Kind> {
     ALL.iter().find(|kind| kind.name == name)
@@ -98,17 +101,13 @@ impl Kind {
     }
 
     /// What it proposes for a suspect of a kind it is for.
-    pub fn proposals(
-        &self,
-        case: &Case<'_>,
-        suspect: &Suspect<'_>,
-        given: &BTreeMap<String, String>,
-    ) -> Result<Vec<Proposal>, Refusal> {
+    pub fn proposals(&self, case: &Case<'_>, suspect: &Suspect<'_>, given: &BTreeMap<String, String>) -> Proposals {
         debug_assert!(self.applies_to.contains(&suspect.entity.kind));
         if !self.needs.iter().any(|family| suspect.families.contains(family)) {
             let needs: Vec<String> = self.needs.iter().map(|family| format!("{family:?}")).collect();
             let sentence = format!("{} needs evidence of one of {}; there is none", self.name, needs.join(", "));
-            return Err(Refusal::new(Rule::Quality, sentence).with("families", suspect.families.len() as f64, ""));
+            let refusal = Refusal::new(Rule::Quality, sentence).with("families", suspect.families.len() as f64, "");
+            return vec![Err(refusal)];
         }
         (self.propose)(case, suspect, &Parameters::new(self.settings, given))
     }
@@ -142,7 +141,7 @@ pub(crate) mod tests {
     use super::*;
     use schemas::Incident;
 
-    /// What a remedy proposes for the first suspect of an incident.
+    /// What a remedy proposes for the first suspect of an incident, or its first refusal.
     pub(crate) fn proposed(
         kind: &Kind,
         incident: &Incident<'static>,
@@ -152,7 +151,7 @@ pub(crate) mod tests {
             given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         kind.check(&given).unwrap();
         let case = Case::new(incident);
-        kind.proposals(&case, &case.suspects[0], &given)
+        kind.proposals(&case, &case.suspects[0], &given).into_iter().collect()
     }
 
     #[test]

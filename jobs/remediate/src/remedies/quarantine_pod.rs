@@ -1,7 +1,7 @@
 //! Quarantine pod: take a pod out of its service and of the network, and keep it for evidence.
 
 use super::parameters::{is_number, is_share, is_truth};
-use super::{Kind, MINUTE, Parameters, Proposal, Reversible, Setting, action, must};
+use super::{Kind, MINUTE, Parameters, Proposal, Proposals, Reversible, Setting, action, must};
 use crate::case::{Case, Suspect};
 use crate::refusal::{Refusal, Rule};
 use crate::target;
@@ -49,11 +49,12 @@ pub(super) const MIN_READY: Setting = Setting {
 /// Controllers whose next pod does not need the place or name of this one.
 const KINDS: &[&str] = &["Deployment", "ReplicaSet", "Rollout"];
 
-fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> Result<Vec<Proposal>, Refusal> {
+fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> Proposals {
     let entity = suspect.entity;
-    // Also makes sure that the workload can be named.
-    target::workload(entity, KINDS)?;
-    let pods = pods(suspect)?;
+    let pods = match target::workload(entity, KINDS).and_then(|_| pods(suspect)) {
+        Ok(pods) => pods,
+        Err(refusal) => return vec![Err(refusal)],
+    };
     let propose = |pod: &str| {
         Ok(Proposal {
             action: action(KIND.name, &[("allow_dns", parameters.get("allow_dns"))]),
@@ -76,7 +77,7 @@ fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> R
             what: format!("quarantine pod {pod} of {}/{}", entity.namespace, entity.name),
         })
     };
-    pods.into_iter().map(propose).collect()
+    pods.iter().copied().map(propose).collect()
 }
 
 /// Telemetry says which pods a workload has, and anybody who may send some can say so of another's: the object must too.
@@ -85,8 +86,8 @@ pub(super) fn owned(entity: &Entity<'_>) -> Precondition<'static> {
 }
 
 /// The pods a suspect was seen on; a refusal where none is known.
-pub(super) fn pods<'a>(suspect: &'a Suspect<'_>) -> Result<Vec<&'a str>, Refusal> {
-    let pods = suspect.pods();
+pub(super) fn pods<'a>(suspect: &'a Suspect<'_>) -> Result<&'a [&'a str], Refusal> {
+    let pods = suspect.pods.as_slice();
     if pods.is_empty() {
         let sentence =
             format!("no pod is named by the evidence against {}; allowed are pods it was seen on", suspect.entity.name);
@@ -123,6 +124,16 @@ mod tests {
             &["db-0"],
         )]);
         assert_eq!(proposed(&KIND, &incident, &[]).unwrap_err().rule, Rule::Unsupported);
+    }
+
+    #[test]
+    fn a_pod_that_cannot_be_named_does_not_hide_the_others() {
+        let cart = example::workload("Deployment", "cart");
+        let incident = example::incident(vec![example::member(&cart, Family::Novelty, &["../x", "cart-1"])]);
+        let case = Case::new(&incident);
+        let proposals = KIND.proposals(&case, &case.suspects[0], &Default::default());
+        assert_eq!(proposals[0].as_ref().unwrap_err().rule, Rule::Unsupported);
+        assert_eq!(target::key(&proposals[1].as_ref().unwrap().target), "Pod/shop/cart-1");
     }
 
     #[test]

@@ -16,14 +16,14 @@ pub const KIND: Kind = Kind {
     needs: &[Family::Latency, Family::Errors, Family::Saturation, Family::Logs, Family::Forecast],
     settings: &[],
     undo_after: 0,
-    propose,
+    propose: |case, suspect, parameters| vec![propose(case, suspect, parameters)],
 };
 
 const KINDS: &[&str] = &["Deployment", "StatefulSet", "DaemonSet"];
 
-fn propose(case: &Case<'_>, suspect: &Suspect<'_>, _: &Parameters) -> Result<Vec<Proposal>, Refusal> {
+fn propose(case: &Case<'_>, suspect: &Suspect<'_>, _: &Parameters) -> Result<Proposal, Refusal> {
     let entity = suspect.entity;
-    Ok(vec![Proposal {
+    Ok(Proposal {
         action: action(KIND.name, &[]),
         target: target::workload(entity, KINDS)?,
         lock_domain: target::workload_domain(&case.incident.cluster, entity),
@@ -32,7 +32,7 @@ fn propose(case: &Case<'_>, suspect: &Suspect<'_>, _: &Parameters) -> Result<Vec
         // The template before differs in an annotation only; going back would be one more restart.
         inverse: Some(action("roll_back_deployment", &[])).filter(|_| entity.workload_kind == "Deployment"),
         what: format!("restart {} {}/{}", entity.workload_kind, entity.namespace, entity.name),
-    }])
+    })
 }
 
 #[cfg(test)]

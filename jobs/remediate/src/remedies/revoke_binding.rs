@@ -3,7 +3,7 @@
 //! The binding must stand in the measure of the anomaly (`create clusterrolebindings NAME`, `create rolebindings
 //! NAMESPACE/NAME`); out of a sentence it is never read.
 
-use super::{Kind, MINUTE, Parameters, Proposal, Reversible, action, incident_over, must};
+use super::{Kind, MINUTE, Parameters, Proposal, Proposals, Reversible, action, incident_over, must};
 use crate::case::{Case, Suspect};
 use crate::refusal::{Refusal, Rule};
 use schemas::{Band, EntityKind, Family, Member, RiskClass, Target};
@@ -23,12 +23,13 @@ pub const KIND: Kind = Kind {
 
 const DETECTOR: &str = "cluster_admin_bound";
 
-fn propose(case: &Case<'_>, suspect: &Suspect<'_>, _: &Parameters) -> Result<Vec<Proposal>, Refusal> {
+fn propose(case: &Case<'_>, suspect: &Suspect<'_>, _: &Parameters) -> Proposals {
     let members: Vec<_> = suspect.evidence.iter().filter(|member| member.detector == DETECTOR).collect();
     if members.is_empty() {
         let sentence =
             format!("no anomaly of {} is by {DETECTOR}; only a binding that it found is revoked", suspect.entity.name);
-        return Err(Refusal::new(Rule::Unsupported, sentence).with("anomalies", suspect.evidence.len() as f64, ""));
+        let refusal = Refusal::new(Rule::Unsupported, sentence).with("anomalies", suspect.evidence.len() as f64, "");
+        return vec![Err(refusal)];
     }
     members.into_iter().map(|member| revoke(case, suspect, member)).collect()
 }

@@ -23,10 +23,10 @@ pub const KIND: Kind = Kind {
         fits: |value| is_number(value, 1, 1440),
     }],
     undo_after: 0,
-    propose,
+    propose: |case, suspect, parameters| vec![propose(case, suspect, parameters)],
 };
 
-fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> Result<Vec<Proposal>, Refusal> {
+fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> Result<Proposal, Refusal> {
     let entity = suspect.entity;
     let target = target::workload(entity, &["Deployment"])?;
     let (onset, within) = (suspect.onset(case.incident), parameters.number("within_minutes") * MINUTE);
@@ -47,7 +47,7 @@ fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> R
             None => refusal,
         });
     }
-    Ok(vec![Proposal {
+    Ok(Proposal {
         action: action(KIND.name, &[]),
         target,
         lock_domain: target::workload_domain(&case.incident.cluster, entity),
@@ -59,7 +59,7 @@ fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> R
         verify: incident_over(15 * MINUTE),
         inverse: Some(action("roll_forward_deployment", &[])),
         what: format!("roll back Deployment {}/{}", entity.namespace, entity.name),
-    }])
+    })
 }
 
 #[cfg(test)]

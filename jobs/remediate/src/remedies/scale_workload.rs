@@ -32,15 +32,15 @@ pub const KIND: Kind = Kind {
         },
     ],
     undo_after: 60 * MINUTE,
-    propose,
+    propose: |case, suspect, parameters| vec![propose(case, suspect, parameters)],
 };
 
 const KINDS: &[&str] = &["Deployment", "StatefulSet", "ReplicaSet"];
 
-fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> Result<Vec<Proposal>, Refusal> {
+fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> Result<Proposal, Refusal> {
     let entity = suspect.entity;
     let set = [("max_replicas", parameters.get("max_replicas")), ("percent", parameters.get("percent"))];
-    Ok(vec![Proposal {
+    Ok(Proposal {
         action: action(KIND.name, &set),
         target: target::workload(entity, KINDS)?,
         lock_domain: target::workload_domain(&case.incident.cluster, entity),
@@ -55,7 +55,7 @@ fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> R
             entity.name,
             parameters.get("percent")
         ),
-    }])
+    })
 }
 
 #[cfg(test)]

@@ -16,14 +16,14 @@ pub const KIND: Kind = Kind {
     needs: &[Family::Errors, Family::Saturation, Family::Novelty, Family::Network],
     settings: &[],
     undo_after: 60 * MINUTE,
-    propose,
+    propose: |case, suspect, parameters| vec![propose(case, suspect, parameters)],
 };
 
 const KINDS: &[&str] = &["CronJob", "Job"];
 
-fn propose(case: &Case<'_>, suspect: &Suspect<'_>, _: &Parameters) -> Result<Vec<Proposal>, Refusal> {
+fn propose(case: &Case<'_>, suspect: &Suspect<'_>, _: &Parameters) -> Result<Proposal, Refusal> {
     let entity = suspect.entity;
-    Ok(vec![Proposal {
+    Ok(Proposal {
         action: action(KIND.name, &[]),
         target: target::workload(entity, KINDS)?,
         lock_domain: target::workload_domain(&case.incident.cluster, entity),
@@ -32,7 +32,7 @@ fn propose(case: &Case<'_>, suspect: &Suspect<'_>, _: &Parameters) -> Result<Vec
         verify: incident_over(15 * MINUTE),
         inverse: Some(action("resume_job", &[])),
         what: format!("suspend {} {}/{}", entity.workload_kind, entity.namespace, entity.name),
-    }])
+    })
 }
 
 #[cfg(test)]
