@@ -22,6 +22,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Benchmark {
     /// Samples per second and core that `detect` scores from the embedded log.
     Detect(DetectOptions),
+    /// Anomalies per second that `correlate` takes in, and what an open incident costs.
+    Correlate(CorrelateOptions),
     /// Time from an event to its anomaly, through ingest and detect, under load.
     Latency(LatencyOptions),
     /// Bytes that a numeric series takes: stored, on disk, in memory.
@@ -84,6 +86,23 @@ pub(crate) struct DetectOptions {
     /// Time between two ticks in the log, milliseconds.
     #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(crate) tick_millis: u64,
+}
+
+/// Options of `correlate`.
+#[derive(Args, Clone, Debug, Serialize)]
+pub(crate) struct CorrelateOptions {
+    /// Incidents that are open.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) incidents: u64,
+    /// Rounds that are measured, 250 ms each.
+    #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u64).range(1..=3000))]
+    pub(crate) rounds: u64,
+    /// Anomalies of a round.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) anomalies: u64,
+    /// Same seed, same story.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
 }
 
 /// Options of `latency`.

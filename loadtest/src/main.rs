@@ -55,6 +55,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let report = match &arguments.benchmark {
         Benchmark::Detect(options) => benchmarks::detect::run(options)?,
+        Benchmark::Correlate(options) => benchmarks::correlate::run(options)?,
         Benchmark::Latency(options) => benchmarks::latency::run(options)?,
         Benchmark::State(options) => benchmarks::state::run(options)?,
         Benchmark::Recovery(options) => benchmarks::recovery::run(options)?,

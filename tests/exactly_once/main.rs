@@ -11,11 +11,13 @@ mod kafka;
 mod reader;
 mod scorer;
 mod tally;
+mod weaver;
 
 use bench::{Bench, Cadence, Disturbance};
 use reader::Reader;
 use scorer::Scorer;
 use tally::Tally;
+use weaver::Weaver;
 
 /// Batch, epoch, flush and checkpoint sizes that cut the log differently.
 const CADENCES: [Cadence; 3] = [
@@ -205,5 +207,39 @@ fn ingest_accounts_for_every_record_once_whatever_is_killed() {
             let crashed = reader.bench.run(&reader, cadence, lanes, Disturbance::CrashAt(point));
             crashed.assert_same(&undisturbed, &format!("{lanes} lanes, {cadence:?}, crash at point {point}"));
         }
+    }
+}
+
+#[test]
+fn correlate_gives_the_same_incidents_whatever_is_killed() {
+    let weaver = Weaver::new(1);
+    let undisturbed = weaver.bench.run(&weaver, DETECT[0], 1, Disturbance::None);
+    undisturbed.assert_numbered_without_gaps();
+    let states = weaver::states(&undisturbed);
+    println!("{states:?}");
+    assert!(states.len() >= 4, "a run with {states:?} proves little");
+    for (cadence, lanes) in [(DETECT[0], 1), (CADENCES[0], 2)] {
+        let points = weaver.bench.count_points(&weaver, cadence, lanes);
+        for (at, point) in (1..=points).step_by(points as usize / 24).enumerate() {
+            let disturbance = match at % 4 {
+                0 => Disturbance::CrashAt(point),
+                1 => Disturbance::CrashAndWipeState(point),
+                2 => Disturbance::CrashAndWipeCheckpoints(point),
+                _ => Disturbance::CrashTwice(point, point / 3 + 1),
+            };
+            let crashed = weaver.bench.run(&weaver, cadence, lanes, disturbance);
+            crashed.assert_same(&undisturbed, &format!("{lanes} lanes, {cadence:?}, {disturbance:?}"));
+        }
+    }
+}
+
+#[test]
+fn the_order_in_which_detects_tasks_write_changes_no_incident() {
+    let weaver = Weaver::new(1);
+    let first = weaver.bench.run(&weaver, DETECT[0], 1, Disturbance::None);
+    for seed in 2..12 {
+        let weaver = Weaver::new(seed);
+        let other = weaver.bench.run(&weaver, DETECT[1], 2, Disturbance::None);
+        other.assert_same(&first, &format!("order {seed}"));
     }
 }

@@ -67,9 +67,20 @@ pub enum Command {
     Checkpoint(Checkpoint),
     /// Run a job over a recorded range of its input, without publishing anything
     Replay(Replay),
+    /// Run jobs over recorded topics and compare what they find, without publishing anything
+    ///
+    /// With --against it compares --config with another configuration, without it with what was published. Exit code 0
+    /// says that there is a report, whatever differs.
+    Backtest(Backtest),
     /// Measure quality on labelled data, beside floors and published figures
     #[command(subcommand)]
     Evaluate(Evaluate),
+    /// Tests of remediation policies, and the policy in force
+    #[command(subcommand)]
+    Policy(crate::commands::policy::Policy),
+    /// The key that signs commands
+    #[command(subcommand)]
+    Keys(crate::commands::keys::Keys),
     /// Look for what is wrong or will go wrong, and say what to change
     ///
     /// On Kafka it makes and removes one topic, bellbuoy.doctor-…, to see what is allowed and what time the brokers have.
@@ -97,7 +108,7 @@ pub struct Listed {
 #[derive(Debug, Args)]
 pub struct Run {
     /// Jobs to run in this process
-    #[arg(required = true, value_name = "JOB", value_parser = ["all", "ingest", "detect"])]
+    #[arg(required = true, value_name = "JOB", value_parser = ["all", "ingest", "detect", "correlate", "remediate"])]
     pub jobs: Vec<String>,
     /// Stop when everything that is there has been processed
     #[arg(long)]
@@ -277,6 +288,32 @@ pub struct Replay {
     pub json: bool,
 }
 
+/// Options of `backtest`.
+#[derive(Debug, Args)]
+pub struct Backtest {
+    /// Jobs to run, a row without gaps of those that `run` knows [default: all behind ingest]
+    #[arg(long, value_name = "JOB", value_delimiter = ',')]
+    pub jobs: Vec<String>,
+    /// First record of the first job's input: earliest, an offset, or a time
+    #[arg(long, default_value = "earliest", value_name = "WHERE")]
+    pub from: Where,
+    /// End, itself not read: latest, an offset, or a time
+    #[arg(long, default_value = "latest", value_name = "WHERE")]
+    pub to: Where,
+    /// Compare only what began at or after this time; what is before is for learning
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub compare_from: Option<i64>,
+    /// Configuration to compare with [default: what was published]
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// Lanes of each job behind ingest, each a thread; the report is the same with any number
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub lanes: usize,
+    /// JSON instead of tables
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What can be measured.
 #[derive(Debug, Subcommand)]
 pub enum Evaluate {
@@ -337,6 +374,10 @@ impl FromStr for Where {
             }),
         }
     }
+}
+
+fn time(text: &str) -> Result<i64, String> {
+    moment::parse(text).ok_or_else(|| "allowed is a time in UTC such as 2026-03-02T14:05Z".to_owned())
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

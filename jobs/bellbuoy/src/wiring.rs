@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::settings::Settings;
+use correlate::job::Correlate;
 use detect::job::Detect;
 use engine::checkpoint::{Background, CheckpointStore, Checkpoints};
 use engine::clock::WallClock;
@@ -13,12 +14,14 @@ use engine::metrics::Metrics;
 use engine::state::StateStores;
 use engine::state::rocks::RocksStores;
 use ingest::job::Ingest;
+use remediate::job::Remediate;
+use remediate::signing::Signer;
 use std::sync::Arc;
 use std::time::Duration;
-use topics::declared::{ANOMALIES, CONTROL, DEAD_LETTERS, SIGNALS};
+use topics::declared::{ANOMALIES, COMMANDS, CONTROL, DEAD_LETTERS, INCIDENTS, SIGNALS};
 
 /// Every job, in the order data meets them.
-pub(crate) const JOBS: [&str; 2] = ["ingest", "detect"];
+pub(crate) const JOBS: [&str; 4] = ["ingest", "detect", "correlate", "remediate"];
 
 /// A job by its name; the topics it writes must exist.
 pub(crate) fn job(
@@ -43,6 +46,14 @@ pub(crate) fn job(
             let detect = settings.detect.clone();
             Ok(Arc::new(Detect::new(detect, settings.revision, partitions(ANOMALIES)?, metrics, clock.clone())))
         }
+        "correlate" => Ok(Arc::new(Correlate::new(settings.correlate.clone(), settings.revision, metrics))),
+        "remediate" => {
+            let policy = settings.remediate.policy()?;
+            let key = policy.signing.key_file.as_deref().map(Signer::open).transpose();
+            let signer = key.map_err(|error| Error::Usage(error.to_string()))?;
+            let commands = partitions(COMMANDS)?;
+            Ok(Arc::new(Remediate::new(policy, settings.revision, commands, metrics, signer)))
+        }
         other => Err(Error::Usage(format!("there is no job {other}; allowed are {}", JOBS.join(", ")))),
     }
 }
@@ -51,6 +62,8 @@ pub(crate) fn job(
 pub(crate) fn lanes(name: &str, settings: &Settings) -> usize {
     match name {
         "ingest" => settings.lanes.ingest,
+        "correlate" => settings.lanes.correlate,
+        "remediate" => settings.lanes.remediate,
         _ => settings.lanes.detect,
     }
 }
@@ -59,6 +72,8 @@ pub(crate) fn lanes(name: &str, settings: &Settings) -> usize {
 pub(crate) fn inputs(name: &str, settings: &Settings) -> Vec<String> {
     match name {
         "ingest" => settings.ingest.topics.keys().cloned().chain([CONTROL.name.to_owned()]).collect(),
+        "correlate" => vec![ANOMALIES.name.to_owned()],
+        "remediate" => vec![INCIDENTS.name.to_owned()],
         _ => vec![SIGNALS.name.to_owned()],
     }
 }

@@ -178,7 +178,13 @@ fn stated(
         to: to_name.to_entity(),
         lag,
         strength: 1.0,
-        sentence: format!("{} {} {}; it departed {order}", from_name.called(), kind.clause, to_name.called()).into(),
+        sentence: format!(
+            "{} {} {}; it departed {order}",
+            from_name.called(),
+            (kind.clause)(to_name.kind),
+            to_name.called()
+        )
+        .into(),
     })
 }
 

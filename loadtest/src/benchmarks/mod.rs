@@ -1,6 +1,7 @@
 //! One file per benchmark.
 
 pub(crate) mod commit;
+pub(crate) mod correlate;
 pub(crate) mod detect;
 pub(crate) mod kafka;
 pub(crate) mod latency;

@@ -1,9 +1,12 @@
 //! The commands, one file each.
 
+mod backtest;
 mod checkpoint;
 mod consume;
 mod doctor;
 mod evaluate;
+pub(crate) mod keys;
+pub(crate) mod policy;
 mod produce;
 mod replay;
 mod run;
@@ -49,7 +52,10 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), Error> {
         Some(Command::Schemas(command)) => schemas::execute(&command),
         Some(Command::State(command)) => state::execute(&settings, &command),
         Some(Command::Checkpoint(command)) => checkpoint::execute(&settings, &command),
+        Some(Command::Backtest(backtest)) => backtest::execute(settings, &backtest),
         Some(Command::Replay(replay)) => replay::execute(settings, &replay),
+        Some(Command::Policy(command)) => policy::execute(&settings.remediate.policy()?, &command),
+        Some(Command::Keys(command)) => keys::execute(&command),
         Some(Command::Doctor(listed)) => doctor::execute(settings, file.as_deref(), listed.json),
         Some(Command::Version(listed)) => version::execute(&settings, listed.json),
         Some(Command::Config(_)) => print(&settings),

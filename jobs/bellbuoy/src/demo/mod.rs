@@ -2,7 +2,10 @@
 //!
 //! Invariant: everything of the summary but the seconds is a function of the seed and the number of days.
 
+mod commands;
+mod found;
 mod generate;
+mod incidents;
 mod progress;
 mod screen;
 mod story;
@@ -16,25 +19,57 @@ use crate::error::Error;
 use crate::settings::Settings;
 use crate::site::Site;
 use crate::{listing, wiring};
+use commands::Commands;
 use engine::lane::Ticks;
-use engine::log::TopicPartition;
+use engine::log::{Log, TopicPartition};
 use engine::metrics::Metrics;
-use engine::runtime::{Assignment, Status, Stopping, Until, start};
+use engine::runtime::{Assignment, Running, Status, Stopping, Until, start};
 use estate::{Estate, Plan};
+use found::Anomalies;
+use incidents::Incidents;
 use screen::Screen;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use summary::Summary;
-use tail::Tail;
 
 /// Ticks every half minute of the estate's time, in transactions of a fixed size: the log is the same each time.
 const TICKS: Ticks = Ticks::Recorded { every: 30_000, transaction_records: 1000 };
 /// How often the screen is brought up to date.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Tenant and cluster of the estate.
-const NAME: &str = "demo";
+/// Tenant of the estate, and its cluster as its network calls it.
+const TENANT: &str = "demo";
+const CLUSTER: &str = "estate";
+
+/// What is read of the log while jobs write it.
+struct Readers {
+    anomalies: Anomalies,
+    incidents: Incidents,
+    commands: Commands,
+}
+
+/// Something that has come.
+enum News {
+    Anomaly(found::Found),
+    /// A change of an incident, and how it was before.
+    Incident(incidents::Told, Option<incidents::Told>),
+    Command(commands::Told),
+}
+
+impl Readers {
+    /// What has come since the last call, in the order of the estate's time.
+    fn read(&mut self, log: &dyn Log) -> Result<Vec<News>, Error> {
+        let mut news: Vec<(i64, News)> = Vec::new();
+        news.extend(self.anomalies.read(log)?.into_iter().map(|found| (found.told.time, News::Anomaly(found))));
+        let incidents = self.incidents.read(log)?.into_iter();
+        news.extend(incidents.map(|(told, before)| (told.at, News::Incident(told, before))));
+        news.extend(self.commands.read(log)?.into_iter().map(|told| (told.at, News::Command(told))));
+        // Stable: of one moment the anomaly comes before its incident, and that before its command.
+        news.sort_by_key(|(at, _)| *at);
+        Ok(news.into_iter().map(|(_, news)| news).collect())
+    }
+}
 
 pub(crate) fn execute(demo: &cli::Demo) -> Result<(), Error> {
     let plan = Plan { seed: demo.seed, days: demo.days, ..Plan::default() };
@@ -65,10 +100,14 @@ fn tell(demo: &cli::Demo, estate: &Estate, screen: &Screen, folder: &Path) -> Re
     let raw = generate::into_log(estate, &*site.log)?;
     screen.learning(&raw)?;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-    let mut tail = Tail::new(&*site.log)?;
-    let status = watch(&site, estate, &metrics, screen, &mut tail, raw.records)?;
+    let mut readers = Readers {
+        anomalies: Anomalies::new(&*site.log)?,
+        incidents: Incidents::new(&*site.log)?,
+        commands: Commands::new(&*site.log)?,
+    };
+    let status = watch(&site, estate, &metrics, screen, &mut readers, raw.records)?;
     let seconds = (site.clock.monotonic() - begun).as_secs_f64();
-    let summary = Summary::new(demo.seed, estate, &*site.log, &raw, &metrics, &status, tail.into_found(), seconds)?;
+    let summary = Summary::new(demo.seed, estate, &*site.log, &raw, &metrics, &status, readers, seconds)?;
     screen.summary(&summary)?;
     if demo.json { listing::json(&summary) } else { Ok(()) }
 }
@@ -80,20 +119,20 @@ fn settings(estate: &Estate, folder: &Path) -> Settings {
     settings.state.folder = folder.join("state");
     settings.checkpoints.address = Some(folder.join("checkpoints").display().to_string());
     settings.http.address = None;
-    (settings.ingest.tenant, settings.ingest.cluster) = (NAME.to_owned(), NAME.to_owned());
+    (settings.ingest.tenant, settings.ingest.cluster) = (TENANT.to_owned(), CLUSTER.to_owned());
     for (topic, partitions) in estate.topics() {
         settings.topics.entry(topic.to_owned()).or_default().partitions = Some(partitions);
     }
     settings
 }
 
-/// Runs ingest and detect side by side until everything has been found, showing what is.
+/// Runs every job side by side until everything has been found, showing what is.
 fn watch(
     site: &Site,
     estate: &Estate,
     metrics: &Metrics,
     screen: &Screen,
-    tail: &mut Tail,
+    readers: &mut Readers,
     records: u64,
 ) -> Result<Status, Error> {
     let (stopping, status) = (Stopping::default(), Status::default());
@@ -109,16 +148,20 @@ fn watch(
             until: Until::Complete(complete.clone()),
         })
     };
-    let written = Arc::new(AtomicBool::new(false));
-    let ingest = assignment("ingest", &Arc::new(AtomicBool::new(true)))?;
-    let detect = assignment("detect", &written)?;
-    let ingest = start(&[ingest], &stopping, &status)?;
-    let detect = start(&[detect], &stopping, &status)?;
+    let mut running = Vec::new();
+    for name in wiring::JOBS {
+        let complete = Arc::new(AtomicBool::new(false));
+        running.push((start(&[assignment(name, &complete)?], &stopping, &status)?, complete));
+    }
     let bar = progress::live_bar(records);
-    while !(ingest.is_finished() && detect.is_finished()) {
-        written.store(ingest.is_finished(), Ordering::SeqCst);
-        for found in tail.read(&*site.log)? {
-            bar.suspend(|| screen.anomaly(&found, estate))?;
+    loop {
+        // Whatever a job still wrote is there to be read once it has ended.
+        let ended = running.iter().all(|(lanes, _)| lanes.is_finished());
+        tell_complete(&running);
+        let news = readers.read(&*site.log)?;
+        bar.suspend(|| news.iter().try_for_each(|news| screen.news(news, estate)))?;
+        if ended {
+            break;
         }
         let read =
             status.lanes().iter().filter(|(name, _)| name.starts_with("ingest-")).map(|(_, lane)| lane.records).sum();
@@ -127,15 +170,20 @@ fn watch(
         std::thread::sleep(LOOK_EVERY);
     }
     bar.finish_and_clear();
-    let (ingest, detect) = (ingest.join(), detect.join());
-    ingest.and(detect)?;
-    for found in tail.read(&*site.log)? {
-        screen.anomaly(&found, estate)?;
-    }
+    running.into_iter().map(|(lanes, _)| lanes.join()).fold(Ok(()), Result::and)?;
     if stopping.is_stopping() {
         return Err(Error::Unwell("the demo was stopped before its end".to_owned()));
     }
     Ok(status)
+}
+
+/// Tells each job when the one before it will write no more.
+fn tell_complete(running: &[(Running, Arc<AtomicBool>)]) {
+    let mut before_ended = true;
+    for (lanes, complete) in running {
+        complete.store(before_ended, Ordering::SeqCst);
+        before_ended &= lanes.is_finished();
+    }
 }
 
 /// Offsets of the signals topic that detect has not committed yet.

@@ -1,9 +1,12 @@
 //! What people see of the demo, 100 columns wide.
 
+mod incident;
+
+use super::News;
+use super::found::{Found, Told};
 use super::generate::Raw;
 use super::story::belongs;
 use super::summary::Summary;
-use super::tail::{Found, Told};
 use crate::error::Error;
 use crate::{listing, moment};
 use estate::{Estate, EventKind};
@@ -72,12 +75,24 @@ impl Screen {
         }
         self.write(&format!(
             "{out}\n\n{}\n",
-            self.paint(DIM, "ingest → signals → detect → anomalies, as they are found:")
+            self.paint(
+                DIM,
+                "ingest → signals → detect → anomalies → correlate → incidents → remediate → commands, as they come:"
+            )
         ))
     }
 
-    /// One anomaly with its sentence and arithmetic.
-    pub(super) fn anomaly(&self, found: &Found, estate: &Estate) -> Result<(), Error> {
+    /// Whatever has come.
+    pub(super) fn news(&self, news: &News, estate: &Estate) -> Result<(), Error> {
+        match news {
+            News::Anomaly(found) => self.anomaly(found, estate),
+            News::Incident(told, before) => self.incident(told, before.as_ref(), estate),
+            News::Command(told) => self.command(told, estate),
+        }
+    }
+
+    /// One anomaly with its sentence.
+    fn anomaly(&self, found: &Found, estate: &Estate) -> Result<(), Error> {
         if found.told.band < Band::Sharp {
             return Ok(());
         }
@@ -89,7 +104,7 @@ impl Screen {
             let line = format!("while learning, {guesses} departures that are not shown: little was known yet");
             self.write(&format!("{}\n", self.paint(DIM, &line)))?;
         }
-        let event = estate.story().into_iter().find(|event| belongs(found, event));
+        let event = estate.story().into_iter().find(|event| belongs(found.told.time, &found.entity, event));
         let of = match event.map(|event| event.kind) {
             Some(EventKind::Takeover) => "takeover",
             Some(EventKind::PerformanceFault) => "fault",
@@ -105,31 +120,39 @@ impl Screen {
     pub(super) fn summary(&self, summary: &Summary) -> Result<(), Error> {
         let mut out = format!("\n{}\n", self.paint(BOLD, "What happened, and what was found of it"));
         for chapter in &summary.story {
-            let (mark, colour) = match (chapter.expected, chapter.found.is_empty()) {
-                (true, false) => ("found", GREEN),
-                (false, true) => ("quiet, rightly", GREEN),
-                (true, true) => ("MISSED", RED),
-                (false, false) => ("told, wrongly", RED),
+            let (mark, colour) = match (chapter.expected, chapter.told().count()) {
+                (true, 1) => ("one incident".to_owned(), GREEN),
+                (true, 0) => ("MISSED".to_owned(), RED),
+                (true, several) => (format!("{several} incidents"), YELLOW),
+                (false, 0) => ("quiet, rightly".to_owned(), GREEN),
+                (false, _) => ("told, wrongly".to_owned(), RED),
             };
             let head = format!("{}  {} – {}", chapter.kind, short(chapter.at), &short(chapter.until)[6..]);
             let space = " ".repeat((WIDTH - mark.len()).saturating_sub(head.chars().count() + 2));
-            out.push_str(&format!("\n  {}{space}{}\n", self.paint(BOLD, &head), self.paint(colour, mark)));
+            out.push_str(&format!("\n  {}{space}{}\n", self.paint(BOLD, &head), self.paint(colour, &mark)));
             out.push_str(&format!("    {}\n", self.paint(DIM, &wrap(&chapter.description, 4))));
-            out.push_str(&grouped(&chapter.found));
+            chapter.told().for_each(|incident| out.push_str(&self.whole(incident, &summary.commands)));
         }
-        if summary.false_anomalies.is_empty() {
-            out.push_str(&format!("\n  {}\n", self.paint(GREEN, "nothing was found besides, after learning")));
+        if summary.false_incidents.is_empty() {
+            out.push_str(&format!("\n  {}\n", self.paint(GREEN, "no incident was told besides, after learning")));
         } else {
-            let head = format!("{} found besides, after learning", summary.false_anomalies.len());
-            out.push_str(&format!("\n  {}\n{}", self.paint(YELLOW, &head), grouped(&summary.false_anomalies)));
+            let head = format!("{} incidents told besides, after learning", summary.false_incidents.len());
+            out.push_str(&format!("\n  {}\n", self.paint(YELLOW, &head)));
+            summary.false_incidents.iter().for_each(|told| out.push_str(&self.whole(told, &summary.commands)));
+        }
+        if !summary.false_anomalies.is_empty() {
+            let head = format!("{} anomalies besides, told to nobody by themselves", summary.false_anomalies.len());
+            out.push_str(&format!("\n  {}\n{}", self.paint(DIM, &head), grouped(&summary.false_anomalies)));
         }
         let count = listing::count;
         out.push_str(&format!(
-            "\n  {} raw records → {} signals with {} samples → {} anomalies; {} dead letters, {} items dropped\n",
+            "\n  {} raw records → {} signals with {} samples → {} anomalies → {} incidents → {} commands; {} dead letters, {} items dropped\n",
             count(summary.records),
             count(summary.signals),
             count(summary.samples),
             count(summary.anomalies.total),
+            count(summary.incidents.len() as u64),
+            count(summary.commands.len() as u64),
             count(summary.dead_letters),
             count(summary.dropped.values().sum()),
         ));
@@ -172,12 +195,6 @@ impl Screen {
         let indent = " ".repeat(INDENT);
         out.insert(0, '\n');
         out.push_str(&format!("{indent}{}\n", wrap(&told.sentence, INDENT)));
-        if !told.terms.is_empty() {
-            // A term of nothing adds nothing.
-            let counted = told.terms.iter().filter(|(_, value, _)| *value != 0.0);
-            let terms: Vec<String> = counted.map(|(name, value, unit)| term(name, *value, unit)).collect();
-            out.push_str(&format!("{indent}{}\n", self.paint(DIM, &wrap(&terms.join(" · "), INDENT))));
-        }
         out
     }
 
@@ -217,12 +234,6 @@ fn grouped(told: &[Told]) -> String {
         out.push_str(&format!("    {}   {left}{space}{right}\n", &short(top.time)[6..]));
     }
     out
-}
-
-/// `name value unit`, the value with four digits that count.
-fn term(name: &str, value: f64, unit: &str) -> String {
-    let space = if unit.is_empty() { "" } else { " " };
-    format!("{name} {}{space}{unit}", digits(value))
 }
 
 fn digits(value: f64) -> String {
@@ -294,7 +305,6 @@ mod tests {
         let screen = Screen { to_error: true, colour: false, told_of: RefCell::default(), learning: Cell::default() };
         let text = screen.told(&told, "takeover", true) + &grouped(&[told]);
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
-        assert!(text.contains("observed 0.1235 s/s · observed"), "{text}");
     }
 
     #[test]

@@ -1,12 +1,23 @@
 //! What was found against what happened.
 
-use super::tail::{Found, Told, name_of};
+use super::found::{Found, Told, name_of};
+use super::incidents;
 use estate::{Event, EventKind};
-use schemas::{Band, Entity, EntityKind};
+use schemas::{Band, Entity, EntityKind, Notice};
 use serde::Serialize;
 
 /// How long after its end a chapter may still show, milliseconds: a killed process comes back, averages fall.
 const AFTERMATH: i64 = 60 * 60 * 1000;
+
+/// What happened against what was made of it.
+pub(super) struct Comparison {
+    /// The chapters, with what was found of each.
+    pub(super) chapters: Vec<Chapter>,
+    /// Anomalies that belong to none; at least [`Band::Sharp`].
+    pub(super) other_anomalies: Vec<Told>,
+    /// Incidents that belong to none.
+    pub(super) other_incidents: Vec<incidents::Told>,
+}
 
 /// One chapter, and what was found of it.
 #[derive(Clone, Debug, Serialize)]
@@ -19,26 +30,39 @@ pub(super) struct Chapter {
     /// True where something is to be found.
     pub(super) expected: bool,
     pub(super) found: Vec<Told>,
+    pub(super) incidents: Vec<incidents::Told>,
 }
 
-/// The chapters with what was found of each, and what was found besides; at least [`Band::Sharp`].
-pub(super) fn compare(events: &[Event], found: &[Found]) -> (Vec<Chapter>, Vec<Told>) {
+impl Chapter {
+    /// What was made of it and told to people.
+    pub(super) fn told(&self) -> impl Iterator<Item = &incidents::Told> {
+        self.incidents.iter().filter(|incident| incident.notice == Notice::Notify)
+    }
+}
+
+/// Compares the chapters with what was found.
+pub(super) fn compare(events: &[Event], found: &[Found], incidents: Vec<incidents::Told>) -> Comparison {
     let mut chapters: Vec<Chapter> = events.iter().map(chapter).collect();
-    let mut besides = Vec::new();
+    let (mut other_anomalies, mut other_incidents) = (Vec::new(), Vec::new());
     for found in found.iter().filter(|found| found.told.band >= Band::Sharp) {
-        let of = events.iter().position(|event| belongs(found, event));
-        match of {
+        match events.iter().position(|event| belongs(found.told.time, &found.entity, event)) {
             Some(index) => chapters[index].found.push(found.told.clone()),
-            None => besides.push(found.told.clone()),
+            None => other_anomalies.push(found.told.clone()),
         }
     }
-    (chapters, besides)
+    for incident in incidents {
+        let evidence = |event: &Event| incident.evidence.iter().any(|(time, entity)| belongs(*time, entity, event));
+        match events.iter().position(evidence) {
+            Some(index) => chapters[index].incidents.push(incident),
+            None => other_incidents.push(incident),
+        }
+    }
+    Comparison { chapters, other_anomalies, other_incidents }
 }
 
-/// Which chapter's doing an anomaly is.
-pub(super) fn belongs(found: &Found, event: &Event) -> bool {
-    (event.at..=event.until + AFTERMATH).contains(&found.told.time)
-        && event.entities.iter().any(|entity| same(entity, &found.entity))
+/// Whether something that departed at a time is a chapter's doing.
+pub(super) fn belongs(time: i64, entity: &Entity<'_>, event: &Event) -> bool {
+    (event.at..=event.until + AFTERMATH).contains(&time) && event.entities.iter().any(|of_event| same(of_event, entity))
 }
 
 /// A workload's containers and pods are the workload; a principal's name says all, whatever namespace it is put in.
@@ -65,6 +89,7 @@ fn chapter(event: &Event) -> Chapter {
         entities: event.entities.iter().map(name_of).collect(),
         expected,
         found: Vec::new(),
+        incidents: Vec::new(),
     }
 }
 
@@ -106,10 +131,10 @@ mod tests {
             found("cart", 1_500, Band::Unusual),
             found("catalog", 1_500, Band::Sharp),
         ];
-        let (chapters, besides) = compare(&[event], &all);
+        let Comparison { chapters, other_anomalies, .. } = compare(&[event], &all, Vec::new());
         assert_eq!(chapters[0].found.iter().map(|told| told.time).collect::<Vec<_>>(), [1_500, 2_000 + AFTERMATH]);
         assert_eq!(
-            besides.iter().map(|told| (told.time, told.entity.as_str())).collect::<Vec<_>>(),
+            other_anomalies.iter().map(|told| (told.time, told.entity.as_str())).collect::<Vec<_>>(),
             [(500, "cart"), (1_500, "catalog")]
         );
     }

@@ -1,8 +1,9 @@
 //! The end of the demo, for people and for programs.
 
+use super::found::Told;
 use super::generate::Raw;
-use super::story::{Chapter, compare};
-use super::tail::{Found, Told};
+use super::story::{Chapter, Comparison, compare};
+use super::{Readers, commands, incidents};
 use crate::error::Error;
 use engine::log::{Limit, Log, TopicPartition};
 use engine::metrics::Metrics;
@@ -11,7 +12,7 @@ use engine::runtime::Status;
 use estate::Estate;
 use prometheus::core::Collector;
 use schemas::signal::Body;
-use schemas::{Record as _, Signal};
+use schemas::{Notice, Record as _, Signal};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -26,7 +27,13 @@ pub(super) struct Summary {
     pub(super) signals: u64,
     pub(super) samples: u64,
     pub(super) anomalies: Anomalies,
+    /// Every incident after the learning period, told or not.
+    pub(super) incidents: Vec<incidents::Told>,
+    /// Every command after the learning period.
+    pub(super) commands: Vec<commands::Told>,
     pub(super) story: Vec<Chapter>,
+    /// Told incidents after the learning period that belong to nothing that was injected.
+    pub(super) false_incidents: Vec<incidents::Told>,
     /// Sharp ones after the learning period that belong to nothing that was injected.
     pub(super) false_anomalies: Vec<Told>,
     /// Sharp ones of the learning period.
@@ -55,7 +62,7 @@ impl Summary {
         raw: &Raw,
         metrics: &Metrics,
         status: &Status,
-        found: Vec<Found>,
+        readers: Readers,
         seconds: f64,
     ) -> Result<Self, Error> {
         let (mut signals, mut samples, mut dead_letters) = (0, 0, 0);
@@ -70,14 +77,21 @@ impl Summary {
             dead_letters += 1;
             Ok(())
         })?;
+        let found = readers.anomalies.into_found();
         let mut anomalies = Anomalies { total: found.len() as u64, ..Anomalies::default() };
         for found in &found {
             *anomalies.by_detector.entry(found.told.detector.clone()).or_default() += 1;
             *anomalies.by_entity.entry(found.told.entity.clone()).or_default() += 1;
         }
-        let (story, mut false_anomalies) = compare(&estate.story(), &found);
+        let (mut incidents, mut commands) = (readers.incidents.into_told(), readers.commands.into_told());
+        incidents.retain(|told| told.opened >= estate.learning_ends());
+        commands.retain(|told| told.at >= estate.learning_ends());
+        let Comparison { chapters: story, other_anomalies: mut false_anomalies, other_incidents } =
+            compare(&estate.story(), &found, incidents.clone());
         let besides = false_anomalies.len();
         false_anomalies.retain(|told| told.time >= estate.learning_ends());
+        let is_told = |told: &incidents::Told| told.notice == Notice::Notify;
+        let false_incidents = other_incidents.into_iter().filter(is_told).collect();
         let while_learning = (besides - false_anomalies.len()) as u64;
         Ok(Summary {
             seed,
@@ -85,7 +99,10 @@ impl Summary {
             signals,
             samples,
             anomalies,
+            incidents,
+            commands,
             story,
+            false_incidents,
             false_anomalies,
             while_learning,
             dead_letters,
@@ -96,9 +113,9 @@ impl Summary {
     }
 }
 
-/// One digest of everything detect's tasks have given out.
+/// One digest of everything the stateful jobs' tasks have given out.
 fn digest(status: &Status) -> Digest {
-    let lanes = status.lanes().into_iter().filter(|(name, _)| name.starts_with("detect-"));
+    let lanes = status.lanes().into_iter().filter(|(name, _)| !name.starts_with("ingest-"));
     let mut tasks: Vec<_> = lanes.flat_map(|(_, lane)| lane.digests).collect();
     tasks.sort_by(|a, b| a.0.cmp(&b.0));
     let mut digest = Digest::default();

@@ -1,104 +1,41 @@
-//! Reading the anomalies topic as it grows.
+//! Reading a topic as it grows.
 
 use crate::error::Error;
 use engine::log::{Limit, Log, TopicPartition};
-use schemas::{Anomaly, AnomalyBody, AnomalyRecord, Band, Entity, Record as _};
-use serde::Serialize;
 
 /// How much is read at a time.
 const READ: Limit = Limit { records: 1000, bytes: 4 << 20 };
 
-/// An anomaly as found, independent of the record it came in.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    pub(super) entity: Entity<'static>,
-    pub(super) told: Told,
-    /// Where in the whole output it stands: task and number.
-    pub(super) order: (i32, i64),
-}
-
-/// What is told of an anomaly.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Told {
-    pub(super) time: i64,
-    pub(super) entity: String,
-    pub(super) detector: String,
-    pub(super) measure: String,
-    pub(super) band: Band,
-    pub(super) score: f64,
-    pub(super) sentence: String,
-    /// Name, value, unit.
-    pub(super) terms: Vec<(String, f64, String)>,
-}
-
-/// A reader of every partition of the anomalies topic.
+/// A reader of every partition of a topic.
 pub(super) struct Tail {
     positions: Vec<(TopicPartition, i64)>,
-    found: Vec<Found>,
 }
 
 impl Tail {
     /// From the beginning.
-    pub(super) fn new(log: &dyn Log) -> Result<Self, Error> {
-        let topic = topics::declared::ANOMALIES.name;
-        let known = log.topics()?.into_iter().find(|known| known.spec.name == topic);
-        let partitions = 0..known.map_or(0, |known| known.spec.partitions);
-        let positions = partitions.map(|number| (TopicPartition::new(topic, number), 0)).collect();
-        Ok(Tail { positions, found: Vec::new() })
+    pub(super) fn new(log: &dyn Log, topic: &topics::Topic) -> Result<Self, Error> {
+        let partitions = 0..log.topic(topic.name)?.spec.partitions;
+        Ok(Tail { positions: partitions.map(|number| (TopicPartition::new(topic.name, number), 0)).collect() })
     }
 
-    /// The anomalies that have come since the last call, in the order of the estate's time.
-    pub(super) fn read(&mut self, log: &dyn Log) -> Result<Vec<Found>, Error> {
-        let mut new = Vec::new();
+    /// Gives the values that have come since the last call, partition by partition.
+    pub(super) fn read(
+        &mut self,
+        log: &dyn Log,
+        mut give: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         for (partition, from) in &mut self.positions {
             loop {
                 let batch = log.read(partition, *from, READ)?;
                 *from = batch.next;
                 for value in batch.records.iter().filter_map(|record| record.value.as_deref()) {
-                    let record = AnomalyRecord::decode(value)?;
-                    if let AnomalyBody::Anomaly(anomaly) = &record.body {
-                        new.push(found(anomaly, (record.task.partition, record.out_seq)));
-                    }
+                    give(value)?;
                 }
                 if batch.next >= batch.end {
                     break;
                 }
             }
         }
-        new.sort_by_key(|found| (found.told.time, found.order));
-        self.found.extend_from_slice(&new);
-        Ok(new)
-    }
-
-    /// Everything found, in an order that depends on what was found only.
-    pub(super) fn into_found(mut self) -> Vec<Found> {
-        self.found.sort_by_key(|found| (found.told.time, found.order));
-        self.found
-    }
-}
-
-fn found(anomaly: &Anomaly<'_>, order: (i32, i64)) -> Found {
-    let terms = anomaly.terms.iter().map(|term| (term.name.to_string(), term.value, term.unit.to_string())).collect();
-    Found {
-        entity: anomaly.entity.to_owned(),
-        told: Told {
-            time: anomaly.event_time,
-            entity: name_of(&anomaly.entity),
-            detector: anomaly.detector.to_string(),
-            measure: anomaly.measure.to_string(),
-            band: anomaly.band,
-            score: anomaly.score,
-            sentence: anomaly.sentence.to_string(),
-            terms,
-        },
-        order,
-    }
-}
-
-/// An entity as people call it: `workload shop/cart`.
-pub(super) fn name_of(entity: &Entity<'_>) -> String {
-    match &*entity.namespace {
-        "" => format!("{} {}", entity.kind.as_str(), entity.name),
-        namespace => format!("{} {namespace}/{}", entity.kind.as_str(), entity.name),
+        Ok(())
     }
 }

@@ -9,6 +9,7 @@ mod size;
 pub use load::{SettingsError, load};
 pub use size::Size;
 
+use crate::error::Error;
 use ingest::config::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -44,6 +45,10 @@ pub struct Settings {
     pub ingest: ingest::Config,
     /// How detect judges.
     pub detect: detect::Config,
+    /// What correlate makes an incident of.
+    pub correlate: correlate::Config,
+    /// What remediate proposes.
+    pub remediate: RemediateSettings,
 }
 
 /// Where the log is.
@@ -140,6 +145,28 @@ pub struct Lanes {
     pub ingest: usize,
     /// Lanes of detect.
     pub detect: usize,
+    /// Lanes of correlate.
+    pub correlate: usize,
+    /// Lanes of remediate.
+    pub remediate: usize,
+}
+
+/// What remediate proposes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RemediateSettings {
+    /// File with the policy; null for the built-in one, which only recommends.
+    pub policy: Option<PathBuf>,
+}
+
+impl RemediateSettings {
+    /// The policy in force.
+    pub fn policy(&self) -> Result<remediate::Config, Error> {
+        let Some(file) = &self.policy else { return Ok(remediate::Config::default()) };
+        let text = std::fs::read_to_string(file).map_err(|error| Error::file(file, error))?;
+        let policy = remediate::policy_test::read_policy(&file.display().to_string(), &text);
+        policy.map_err(|error| Error::Usage(error.to_string()))
+    }
 }
 
 /// What is to be different about a topic.
@@ -168,6 +195,8 @@ impl Default for Settings {
             revision: 0,
             ingest: ingest::Config::default(),
             detect: detect::Config::default(),
+            correlate: correlate::Config::default(),
+            remediate: RemediateSettings::default(),
         }
     }
 }
@@ -198,7 +227,7 @@ impl Default for HttpSettings {
 
 impl Default for Lanes {
     fn default() -> Self {
-        Lanes { ingest: 1, detect: 1 }
+        Lanes { ingest: 1, detect: 1, correlate: 1, remediate: 1 }
     }
 }
 
@@ -214,7 +243,10 @@ impl Settings {
         if self.memory < LEAST_MEMORY {
             return wrong("memory", format!("{} is too little; at least {LEAST_MEMORY} is needed", self.memory));
         }
-        for (field, lanes) in [("lanes.ingest", self.lanes.ingest), ("lanes.detect", self.lanes.detect)] {
+        let Lanes { ingest, detect, correlate, remediate } = self.lanes;
+        for (job, lanes) in [("ingest", ingest), ("detect", detect), ("correlate", correlate), ("remediate", remediate)]
+        {
+            let field = &format!("lanes.{job}");
             if !(1..=MOST_LANES).contains(&lanes) {
                 return wrong(field, format!("{lanes} is outside the allowed 1 to {MOST_LANES}"));
             }
@@ -250,6 +282,9 @@ impl Settings {
                 let message = format!("no topic of that name is declared; declared are {}", declared.join(", "));
                 return wrong(&format!("topics.{topic}"), message);
             }
+        }
+        if let Err((field, message)) = self.correlate.check() {
+            return wrong(&format!("correlate.{field}"), message);
         }
         if let Err(error) = self.ingest.check() {
             // Its message begins with the field, as everywhere.

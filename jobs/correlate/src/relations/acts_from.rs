@@ -7,7 +7,7 @@ use schemas::Relation;
 pub const KIND: Kind = Kind {
     name: "acts_from",
     doc: "The requests of a principal come from the pods of a workload.",
-    clause: "sends its requests from",
+    clause: |_| "sends its requests from",
     depends: Depends::OnTo,
     lag: |lags| lags.acts_from,
     pairs: |view| view.stated(Relation::ActsFrom),

@@ -7,7 +7,7 @@ use schemas::Relation;
 pub const KIND: Kind = Kind {
     name: "calls",
     doc: "One opens connections to the other, which departed at about the same time.",
-    clause: "calls",
+    clause: |_| "calls",
     depends: Depends::OnTo,
     lag: |lags| lags.calls,
     pairs: |view| view.stated(Relation::Calls),

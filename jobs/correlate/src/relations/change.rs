@@ -7,7 +7,7 @@ use schemas::Relation;
 pub const KIND: Kind = Kind {
     name: "change",
     doc: "One departed soon after the other, which it calls, was changed.",
-    clause: "departed after a change of",
+    clause: |_| "departed after a change of",
     depends: Depends::OnTo,
     lag: |lags| lags.change,
     pairs: |view| view.stated(Relation::Calls),

@@ -7,7 +7,7 @@ use schemas::Relation;
 pub const KIND: Kind = Kind {
     name: "grants",
     doc: "One principal gave the other one rights.",
-    clause: "gave rights to",
+    clause: |_| "gave rights to",
     depends: Depends::Neither,
     lag: |lags| lags.grants,
     pairs: |view| view.stated(Relation::Grants),

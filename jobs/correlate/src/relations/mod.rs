@@ -15,6 +15,7 @@ mod same_rollout;
 use crate::config::Lags;
 use crate::entity::EntityId;
 use crate::graph::{Milli, Rows, Stated, Weighed};
+use schemas::EntityKind;
 
 /// Every relation there is, in alphabetical order.
 pub const ALL: &[Kind] =
@@ -29,8 +30,8 @@ pub struct Kind {
     pub name: &'static str,
     /// What it says of two entities, in one sentence.
     pub doc: &'static str,
-    /// The clause between the names of `from` and `to`.
-    pub clause: &'static str,
+    /// The clause between the names of `from` and `to`, by what `to` is.
+    pub clause: fn(EntityKind) -> &'static str,
     /// Whether `from` depends on `to`, so that a fault of `to` explains one of `from`.
     pub depends: Depends,
     /// Longest time between the two departures.
@@ -87,7 +88,7 @@ mod tests {
     #[test]
     fn relations_are_listed_alphabetically_and_say_what_they_are() {
         assert!(ALL.windows(2).all(|pair| pair[0].name < pair[1].name));
-        assert!(ALL.iter().all(|kind| kind.doc.ends_with('.') && !kind.clause.is_empty()));
+        assert!(ALL.iter().all(|kind| kind.doc.ends_with('.') && !(kind.clause)(EntityKind::Workload).is_empty()));
     }
 
     #[test]

@@ -2,13 +2,13 @@
 //! crowd on it, is not.
 
 use super::{CROWD, Depends, Kind, chain, near};
-use schemas::Relation;
+use schemas::{EntityKind, Relation};
 
 /// The line of this relation in the list of all.
 pub const KIND: Kind = Kind {
     name: "same_node",
     doc: "One runs on the other, a node, or both are of a crowd that departed on one node.",
-    clause: "runs on, or beside on one node,",
+    clause: |to| if to == EntityKind::Node { "runs on" } else { "runs on one node with" },
     depends: Depends::OnTo,
     lag: |lags| lags.same_node,
     pairs: |view| {

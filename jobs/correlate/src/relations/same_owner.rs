@@ -7,7 +7,7 @@ use schemas::Relation;
 pub const KIND: Kind = Kind {
     name: "same_owner",
     doc: "One is a part of the other: a container or pod of a workload.",
-    clause: "is part of",
+    clause: |_| "is part of",
     depends: Depends::Neither,
     lag: |lags| lags.same_owner,
     pairs: |view| view.stated(Relation::PartOf),

@@ -7,7 +7,7 @@ use schemas::Relation;
 pub const KIND: Kind = Kind {
     name: "same_rollout",
     doc: "Both are of a crowd that one principal changed, and that departed since.",
-    clause: "was rolled out together with",
+    clause: |_| "was rolled out together with",
     depends: Depends::Neither,
     lag: |lags| lags.change,
     pairs: |view| {
