@@ -2,7 +2,7 @@
 
 use crate::child;
 use crate::place::PlaceOptions;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
 /// Measures what the parts of the binary take and stand, each against a floor measured in the same run.
@@ -121,9 +121,22 @@ pub(crate) struct LatencyOptions {
     /// Length of each load, seconds.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(5..=600))]
     pub(crate) seconds: u64,
+    /// What the time is taken to.
+    #[arg(long, value_enum, default_value = "anomaly")]
+    pub(crate) to: Goal,
     /// Events planted into each load.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(10..))]
     pub(crate) events: u64,
+}
+
+/// What the time from an event is taken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Goal {
+    /// Its anomaly, with ingest and detect running.
+    Anomaly,
+    /// The command that policy gives for it, with correlate and remediate running, too.
+    Command,
 }
 
 /// Options of `state`.

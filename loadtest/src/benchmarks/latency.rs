@@ -1,11 +1,12 @@
-//! Time from an event to its anomaly, through ingest and detect in one process, as `bellbuoy run all` runs them.
+//! Time from an event to its anomaly, or to the command it leads to, through the jobs in one process, as `bellbuoy run
+//! all` runs them.
 //!
 //! First a backlog of OTLP metrics gives the highest load; then requests are sent at half of that, and at a fixed load,
-//! while audit records that must raise an anomaly at once (somebody lists all secrets) are sent at irregular moments.
+//! while audit records that must raise an anomaly at once (somebody binds cluster-admin) are sent at irregular moments.
 //! The floor is a bare record made durable and read back, between the same events, under the same load.
 
 use super::say;
-use crate::arguments::LatencyOptions;
+use crate::arguments::{Goal, LatencyOptions};
 use crate::meter::{Stopwatch, now};
 use crate::otlp;
 use crate::place::Place;
@@ -13,26 +14,28 @@ use crate::report::{Better, Figure, Report};
 use crate::site::{self, Site};
 use crate::spread::{quantile, sorted};
 use anyhow::Context;
+use correlate::job::Correlate;
 use engine::lane::{LaneConfig, Ticks};
 use engine::log::{Limit, Log, Message, Polled, Producer};
 use engine::runtime::{self, Assignment, Status, Stopping, Until};
 use estate::{Fleet, FleetPlan};
-use schemas::AnomalyRecord;
+use remediate::job::Remediate;
 use schemas::anomaly::AnomalyBody;
 use schemas::codec::Record as _;
+use schemas::{AnomalyRecord, Command};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use topics::declared::{ANOMALIES, DEAD_LETTERS};
+use topics::declared::{ANOMALIES, COMMANDS, DEAD_LETTERS};
 
 const METRICS: &str = "otlp_metrics";
 const AUDIT: &str = "k8s-audit";
 const FLOOR: &str = "loadtest-floor";
 /// Partitions of a raw topic.
 const RAW_PARTITIONS: u32 = 4;
-/// Beginning of the names of those who list secrets.
+/// Beginning of the names of those who bind, and of what they bind.
 const PROBE: &str = "probe-";
 /// Memory of the process, bytes.
 const MEMORY: usize = 1 << 30;
@@ -54,7 +57,10 @@ pub(crate) fn run(options: &LatencyOptions) -> anyhow::Result<Report> {
 
     let (stopping, status) = (Stopping::default(), Status::default());
     let (highest, running) = highest_load(options, &site, folder.path(), &plan, &stopping, &status)?;
-    let anomalies = Listener::start(&site, ANOMALIES.name, probe_of_anomaly)?;
+    let (goal, told) = match options.to {
+        Goal::Anomaly => ("anomaly", Listener::start(&site, ANOMALIES.name, probe_of_anomaly)?),
+        Goal::Command => ("command", Listener::start(&site, COMMANDS.name, probe_of_command)?),
+    };
     let floors = Listener::start(&site, FLOOR, |value| std::str::from_utf8(value).ok()?.parse().ok())?;
     let mut events =
         Events { site: &site, producer: site.log.producer("loadtest-events")?, next: 0, seed: options.fleet.seed };
@@ -63,28 +69,31 @@ pub(crate) fn run(options: &LatencyOptions) -> anyhow::Result<Report> {
     {
         say(format_args!("{name}: {load:.0} samples/s"));
         let sent = under_load(options, &site, &plan, load, &mut events)?;
-        let latency = anomalies.wait(&sent.events)?;
+        let latency = told.wait(&sent.events)?;
         let floor = floors.wait(&sent.floors)?;
         let (p50, p99) = (quantile(&latency, 0.5), quantile(&latency, 0.99));
         let mut figure =
-            Figure::new(format!("event to anomaly at {name}, 99 of 100 within"), p99 * 1e3, "ms", Better::Lower)
+            Figure::new(format!("event to {goal} at {name}, 99 of 100 within"), p99 * 1e3, "ms", Better::Lower)
                 .floor(quantile(&floor, 0.99) * 1e3, "a bare record made durable and read back")
                 .spread(&latency.iter().map(|seconds| seconds * 1e3).collect::<Vec<_>>(), "events");
         if target {
-            figure = figure.target(1_000.0, Some(300.0));
+            figure = match options.to {
+                Goal::Anomaly => figure.target(1_000.0, Some(300.0)),
+                Goal::Command => figure.target(2_000.0, Some(1_000.0)),
+            };
         }
         report.figures.push(figure);
         report.detail(format!("load, {name}"), sent.load, "samples/s");
-        report.detail(format!("event to anomaly, p50, {name}"), p50 * 1e3, "ms");
-        report.detail(format!("event to anomaly, slowest, {name}"), latency.last().copied().unwrap_or(0.0) * 1e3, "ms");
+        report.detail(format!("event to {goal}, p50, {name}"), p50 * 1e3, "ms");
+        report.detail(format!("event to {goal}, slowest, {name}"), latency.last().copied().unwrap_or(0.0) * 1e3, "ms");
         report.detail(format!("bare record, p50, {name}"), quantile(&floor, 0.5) * 1e3, "ms");
         report.detail(format!("requests sent late, longest, {name}"), sent.behind * 1e3, "ms");
         report.detail(format!("processor cores in use, {name}"), sent.cores, "");
     }
-    report.detail("highest load through ingest and detect", highest, "samples/s");
+    report.detail("highest load through the jobs", highest, "samples/s");
     stopping.stop();
     running.join()?;
-    anomalies.stop()?;
+    told.stop()?;
     floors.stop()?;
     place.clean(&site)?;
     Ok(report)
@@ -128,7 +137,13 @@ fn highest_load(
         until: Until::Stopped,
     };
     let watch = Stopwatch::start();
-    let running = runtime::start(&[assignment(Arc::new(ingest)), assignment(site.detect())], stopping, status)?;
+    let mut assignments = vec![assignment(Arc::new(ingest)), assignment(site.detect())];
+    if options.to == Goal::Command {
+        let correlate = Correlate::new(correlate::Config::default(), 0, site.metrics.clone());
+        let remediate = Remediate::new(generous(), 0, COMMANDS.partitions, site.metrics.clone(), None);
+        assignments.extend([assignment(Arc::new(correlate)), assignment(Arc::new(remediate))]);
+    }
+    let running = runtime::start(&assignments, stopping, status)?;
     // The end of ingest's input, then the end of detect's.
     let mut ended = 0;
     while ended < 5 {
@@ -141,6 +156,14 @@ fn highest_load(
     let (wall, _) = watch.seconds();
     let highest = rounds as f64 * plan.series as f64 / wall;
     Ok((highest, running))
+}
+
+/// The built-in policy, with budgets that hundreds of events in a minute do not use up.
+fn generous() -> remediate::Config {
+    let mut policy = remediate::Config::default();
+    let guards = &mut policy.guards;
+    (guards.per_workload, guards.per_namespace, guards.per_cluster) = (u32::MAX, u32::MAX, u32::MAX);
+    policy
 }
 
 /// With ticks coming in all the time a lane is seldom at its end; its lag tells.
@@ -260,7 +283,7 @@ impl Events<'_> {
     fn send(&mut self, bare: bool) -> anyhow::Result<(u64, Duration)> {
         let number = self.next;
         self.next += 1;
-        let (topic, value) = if bare { (FLOOR, number.to_string()) } else { (AUDIT, secrets_listed(number)) };
+        let (topic, value) = if bare { (FLOOR, number.to_string()) } else { (AUDIT, cluster_admin_bound(number)) };
         let partition = if bare { 0 } else { (number % u64::from(RAW_PARTITIONS)) as u32 };
         let message = Message {
             topic: topic.into(),
@@ -286,16 +309,21 @@ impl Events<'_> {
 }
 
 /// An audit event without times of its own: the record's counts.
-fn secrets_listed(number: u64) -> String {
+fn cluster_admin_bound(number: u64) -> String {
     format!(
-        r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"event-{number}","stage":"ResponseComplete","requestURI":"/api/v1/secrets?limit=500","verb":"list","user":{{"username":"{PROBE}{number}","groups":["system:authenticated"]}},"sourceIPs":["192.0.2.7"],"userAgent":"kubectl/v1.34.1","objectRef":{{"resource":"secrets","apiVersion":"v1"}},"responseStatus":{{"metadata":{{}},"code":200}}}}"#
+        r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Request","auditID":"event-{number}","stage":"ResponseComplete","requestURI":"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings","verb":"create","user":{{"username":"{PROBE}{number}","groups":["system:authenticated"]}},"sourceIPs":["192.0.2.7"],"userAgent":"kubectl/v1.34.1","objectRef":{{"resource":"clusterrolebindings","name":"{PROBE}{number}","apiGroup":"rbac.authorization.k8s.io","apiVersion":"v1"}},"requestObject":{{"kind":"ClusterRoleBinding","roleRef":{{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"cluster-admin"}}}},"responseStatus":{{"metadata":{{}},"code":201}}}}"#
     )
 }
 
 fn probe_of_anomaly(value: &[u8]) -> Option<u64> {
     let record = AnomalyRecord::decode(value).ok()?;
     let AnomalyBody::Anomaly(anomaly) = &record.body else { return None };
-    (anomaly.detector == "secrets_listed").then(|| anomaly.entity.name.strip_prefix(PROBE)?.parse().ok())?
+    (anomaly.detector == "cluster_admin_bound").then(|| anomaly.entity.name.strip_prefix(PROBE)?.parse().ok())?
+}
+
+fn probe_of_command(value: &[u8]) -> Option<u64> {
+    let command = Command::decode(value).ok()?;
+    (command.action.name == "revoke_binding").then(|| command.target.name.strip_prefix(PROBE)?.parse().ok())?
 }
 
 type Seen = Arc<Mutex<BTreeMap<u64, Duration>>>;
