@@ -44,7 +44,7 @@ fn refused(error: EvaluateError) -> Error {
 fn print(report: &SetReport) -> Result<(), Error> {
     listing::text(&format!("{}, {} faults\n\n", report.set, report.faults))?;
     if !report.rows.is_empty() {
-        let rows: Vec<Vec<String>> = report.rows.iter().map(|row| line(row, report.faults)).collect();
+        let rows: Vec<Vec<String>> = report.rows.iter().map(line).collect();
         listing::table(&["", "AC@1", "AC@3", "AC@5", "AVG@5", "HITS"], &[1, 2, 3, 4], &rows)?;
         listing::text("\n")?;
     }
@@ -58,9 +58,10 @@ fn print(report: &SetReport) -> Result<(), Error> {
     listing::text(&format!("{}\n", figures.chain(notes).collect::<String>()))
 }
 
-fn line(row: &Row, faults: usize) -> Vec<String> {
+fn line(row: &Row) -> Vec<String> {
     let share = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.3}"));
-    let hits = row.hits.map_or_else(String::new, |[one, three, five]| format!("{one}, {three}, {five} of {faults}"));
+    let hits =
+        row.hits.map_or_else(String::new, |[one, three, five]| format!("{one}, {three}, {five} of {}", row.faults));
     let [one, three, five] = row.accuracy.map(share);
     vec![row.name.clone(), one, three, five, share(row.average), hits]
 }

@@ -9,6 +9,7 @@
 
 mod alarms;
 mod read;
+mod together;
 
 use super::error::EvaluateError;
 use super::floor;
@@ -23,6 +24,7 @@ use std::path::Path;
 const BEFORE: i64 = 3_600 * SECOND;
 /// The minutes that are judged, after the onset.
 const WINDOW: (i64, i64) = (30 * SECOND, 210 * SECOND);
+const MINUTE: i64 = 60 * SECOND;
 /// The floor's baseline, by its protocol.
 const FLOOR_BEFORE: i64 = 420 * SECOND;
 
@@ -45,6 +47,7 @@ pub(super) fn assess(folder: &Path) -> Result<Vec<SetReport>, EvaluateError> {
     boutique.note(
         "latency by call edge (source_50, destination_50) is part of the metrics; the row without it uses pods only",
     );
+    ticket.note("without a call graph nothing relates its alerts, so their correlation is not measured");
     ticket
         .note("there are no metrics by call edge and no call graph here; what delays the network shows in traces only");
     Ok(vec![boutique, ticket])
@@ -63,6 +66,10 @@ fn measure(day: &Day) -> SetReport {
     let places: Vec<_> = day.faults.iter().zip(&detected).map(answer).collect();
     report.measured("ours, onset detected", &places, &kinds);
 
+    for (name, late) in [("a minute early", -MINUTE), ("a minute late", MINUTE)] {
+        let answer = |fault: &Fault| found(fault, &ranked(day, &day.measures, fault.at + late));
+        report.total(&format!("ours, onset given {name}"), &day.faults.iter().map(answer).collect::<Vec<_>>());
+    }
     if day.measures.len() > day.of_pods().len() {
         let pods = day.of_pods();
         let places: Vec<_> = day.faults.iter().map(|fault| found(fault, &ranked(day, &pods, fault.at))).collect();
@@ -72,7 +79,7 @@ fn measure(day: &Day) -> SetReport {
     report.total("floor: farthest measure, onset given", &places);
 
     let inner: Vec<_> = day.faults.iter().zip(&given).filter_map(|(fault, ranking)| inner(fault, ranking)).collect();
-    report.total(&format!("ours, pairs of service and metric, onset given ({} faults)", inner.len()), &inner);
+    report.total("ours, pairs of service and metric, onset given", &inner);
 
     let unknown = given.iter().filter(|ranking| ranking.likely().is_none()).count();
     report.figure("onset given: faults answered with unknown", unknown as f64);
@@ -81,6 +88,9 @@ fn measure(day: &Day) -> SetReport {
     report.figure("false alarms after the last fault", alarms.false_episodes as f64);
     report.figure("hours observed after the last fault", alarms.hours_after);
     report.figure("share of that time in alarm", alarms.share_after);
+    if !day.calls.is_empty() {
+        together::measure(day, &mut report);
+    }
     report
 }
 

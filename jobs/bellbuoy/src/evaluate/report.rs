@@ -25,6 +25,8 @@ pub struct SetReport {
 pub struct Row {
     /// Whose it is and how.
     pub name: String,
+    /// Number of faults it was asked about; 0 where published.
+    pub faults: usize,
     /// Faults answered right among the first 1, 3 and 5; none where published.
     pub hits: Option<[usize; 3]>,
     /// AC@1, AC@3, AC@5 where known.
@@ -87,6 +89,7 @@ impl SetReport {
         let all: Places = places.iter().copied().collect();
         self.rows.push(Row {
             name: name.to_owned(),
+            faults: all.faults(),
             hits: Some([all.hits(1), all.hits(3), all.hits(5)]),
             accuracy: [1, 3, 5].map(|k| Some(all.accuracy(k))),
             average: Some(all.average()),
@@ -95,7 +98,7 @@ impl SetReport {
 
     /// Adds what others published.
     pub(super) fn published(&mut self, name: &str, accuracy: [Option<f64>; 3]) {
-        self.rows.push(Row { name: format!("published: {name}"), hits: None, accuracy, average: None });
+        self.rows.push(Row { name: format!("published: {name}"), faults: 0, hits: None, accuracy, average: None });
     }
 
     /// Adds a figure.
