@@ -8,7 +8,7 @@
 use crate::config::hex;
 use crate::error::RemediateError;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
+use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use schemas::codec::Record as _;
 use schemas::{Command, Signature, Text};
@@ -92,7 +92,9 @@ impl Signer {
 
     /// The private key as a PKCS#8 document in PEM, for a file that only its owner reads.
     pub fn to_pem(&self) -> String {
-        let pem = self.key.to_pkcs8_pem(LineEnding::LF).expect("a key of fixed size always has a document");
+        // Without the public key the document is of the first version, which OpenSSL reads, too.
+        let document = KeypairBytes { secret_key: self.key.to_bytes(), public_key: None };
+        let pem = document.to_pkcs8_pem(LineEnding::LF).expect("a key of fixed size always has a document");
         pem.as_str().to_owned()
     }
 
@@ -218,6 +220,9 @@ mod tests {
         let read = Signer::open(&file).unwrap();
         assert_eq!((read.key_id(), read.public_key()), (signer().key_id(), signer().public_key()));
         assert_eq!(read.key_id().len(), 16);
+        // As `openssl genpkey -algorithm ed25519` writes it.
+        let openssl = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH\n-----END PRIVATE KEY-----\n";
+        assert_eq!(signer().to_pem(), openssl);
         std::fs::write(&file, "secret words").unwrap();
         let error = Signer::open(&file).err().unwrap().to_string();
         assert!(

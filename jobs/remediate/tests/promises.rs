@@ -4,7 +4,7 @@
 use engine::state::Value as _;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
-use remediate::config::{PolicyMode, PolicyRule, Storm};
+use remediate::config::{Guards, PolicyMode, PolicyRule, Storm};
 use remediate::selector::Selector;
 use remediate::signing::{self, Signer};
 use remediate::{Config, Decision, State, target};
@@ -74,6 +74,7 @@ fn policy() -> Config {
             rule("scale_workload", &[Family::Saturation], PolicyMode::Enforce),
         ],
         storm: Storm { open_incidents: 2, ..Storm::default() },
+        guards: Guards { per_namespace: 3, ..Guards::default() },
         signing: remediate::config::Signing { key_file: Some("key.pem".into()) },
         ..Config::default()
     };
@@ -244,20 +245,16 @@ proptest! {
 
     #[test]
     fn nothing_is_ordered_while_the_kill_switch_is_on(steps in prop::collection::vec(step(), 1..60)) {
-        let (mut now, mut on, mut killed) = (START, false, Vec::new());
+        let (mut state, mut now, mut on_since, config) = (State::default(), START, None, policy());
         for (minutes, step) in &steps {
-            let before = now;
             now += minutes * MINUTE;
-            if on {
-                killed.push((before, now));
-            }
             if let Step::Kill(value) = step {
-                on = *value == "on";
+                // Of two sayings of one moment the one that stops counts.
+                on_since = on_since.filter(|since| *since == now).or((*value == "on").then_some(now));
             }
-        }
-        for (at, command) in run(&steps, &policy(), |_| false) {
-            let dead = killed.iter().any(|(from, to)| *from < at && at < *to);
-            prop_assert!(!dead, "{} at {at}", command.reason);
+            let decisions = state.observe(&body(step, now), now, &config);
+            let ordered = decisions.iter().any(|decision| matches!(decision, Decision::Ordered { .. }));
+            prop_assert!(on_since.is_none() || !ordered, "{step:?} {} min after the beginning", (now - START) / MINUTE);
         }
     }
 }

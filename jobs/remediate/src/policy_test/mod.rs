@@ -112,7 +112,10 @@ fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, RemediateErro
     serde_saphyr::from_str(text).map_err(|error| {
         let error = error.without_snippet();
         let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-        RemediateError::TestFile { file: file.to_owned(), line, column, message: error.to_string() }
+        let text = error.to_string();
+        // The place stands in front already.
+        let message = text.strip_suffix(&format!(" at line {line}, column {column}")).unwrap_or(&text).to_owned();
+        RemediateError::TestFile { file: file.to_owned(), line, column, message }
     })
 }
 
@@ -171,6 +174,7 @@ tests:
         let text =
             fault(&TAKEN_OVER.replace("entity: workload/shop/Deployment/cart, family: N", "entity: cart, family: N"));
         assert!(text.starts_with("t.yaml:8:") && text.contains("workload/shop/Deployment/cart"), "{text}");
+        assert!(!text.contains("at line"), "{text}");
         let text = fault(&format!("policy:\n  expiry: 20m\n{TAKEN_OVER}"));
         assert!(text.starts_with("t.yaml:1:1: expiry: 20m is not allowed"), "{text}");
         assert!(fault("tests: [{name: a}]").starts_with("t.yaml:1:"));
