@@ -3,13 +3,14 @@
 //! Invariant: what a stage reads is complete when it starts, so nothing depends on which lane was faster.
 
 use crate::error::BacktestError;
+use crate::order::{Apart, message};
 use crate::recorded::{Ranges, Recorded};
 use crate::scratch::Scratch;
 use crate::source::Source;
 use engine::clock::WallClock;
 use engine::job::{Job, Mode};
 use engine::lane::{Environment, LaneConfig};
-use engine::log::{Bounds, Message, Record, TopicPartition};
+use engine::log::{Bounds, TopicPartition};
 use engine::metrics::Metrics;
 use engine::output::Digest;
 use engine::runtime::{Assignment, Status, Stopping, Until, start};
@@ -75,7 +76,9 @@ pub fn run(
             // What the one before wrote is now as much a recording as what the first has read.
             false => Recorded::new(scratch.written(), whole(stage, scratch)?, scratch.log().clone()),
         };
-        let log = Arc::new(input);
+        let merged = stage.job.mode() == Mode::Merged;
+        let apart = (!merged).then(|| Apart::begin(scratch, tasks_of(stage, scratch)?)).transpose()?;
+        let log = Arc::new(input.writing(apart));
         let before = ends(scratch)?;
         let assignment = Assignment {
             job: stage.job.clone(),
@@ -102,9 +105,21 @@ pub fn run(
         if ports.stopping.is_stopping() {
             return Err(BacktestError::Stopped);
         }
+        if let Some(apart) = apart {
+            apart.end(scratch)?;
+        }
         outcomes.push(outcome(stage, scratch, &before, &status)?);
     }
     Ok(outcomes)
+}
+
+/// Tasks of a stage: one for each partition of its input.
+fn tasks_of(stage: &Stage, scratch: &Scratch) -> Result<u32, BacktestError> {
+    let mut tasks = 0;
+    for topic in stage.job.inputs() {
+        tasks = tasks.max(scratch.log().topic(&topic)?.spec.partitions);
+    }
+    Ok(tasks.max(1))
 }
 
 /// Everything that the scratch log has of a stage's input.
@@ -139,8 +154,7 @@ fn outcome(
     before: &BTreeMap<TopicPartition, i64>,
     status: &Status,
 ) -> Result<Outcome, BacktestError> {
-    // A partition that several tasks write holds their records in the order in which lanes came; a task's own digest
-    // does not. Tasks of a merged job have none, and one lane: what they wrote stands for them.
+    // Tasks of a merged job have no digest of their own: what they wrote stands for them.
     let merged = stage.job.mode() == Mode::Merged;
     let mut outputs: BTreeMap<String, u64> = BTreeMap::new();
     let mut partitions: BTreeMap<TopicPartition, Digest> = BTreeMap::new();
@@ -163,18 +177,6 @@ fn outcome(
         tasks(status).values().for_each(|(_, of_task)| digest.combine(of_task));
     }
     Ok(Outcome { job: stage.job.name().to_owned(), outputs, digest })
-}
-
-/// A record as it was sent.
-fn message(topic: &Arc<str>, partition: u32, record: &Record) -> Message {
-    Message {
-        topic: topic.clone(),
-        partition,
-        key: record.key.as_ref().map(|key| key.to_vec()),
-        headers: record.headers.clone(),
-        value: record.value.as_ref().map(|value| value.to_vec()),
-        timestamp: None,
-    }
 }
 
 /// The digest of each task. One that moved between lanes is told by several; the one that wrote most is right.

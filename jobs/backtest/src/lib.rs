@@ -16,6 +16,7 @@ pub mod difference;
 pub mod error;
 pub mod found;
 pub mod numbers;
+mod order;
 pub mod recorded;
 pub mod report;
 pub mod scratch;

@@ -3,6 +3,7 @@
 //! Groups, offsets and transactions are the scratch log's, so lanes share and recover partitions as they do live.
 //! Invariant: of the source nothing is seen outside the range, and nothing of it is changed.
 
+use crate::order::Apart;
 use crate::source::Source;
 use engine::error::LogError;
 use engine::log::{
@@ -20,6 +21,8 @@ pub type Ranges = BTreeMap<TopicPartition, (i64, i64)>;
 pub struct Recorded {
     range: Range,
     scratch: Arc<dyn Log>,
+    /// Where several tasks write one partition, keeps their records apart.
+    apart: Option<Apart>,
 }
 
 /// What may be read of the source.
@@ -34,7 +37,12 @@ struct Range {
 impl Recorded {
     /// Reads the ranges of a source; the scratch log must have the same topics.
     pub fn new(source: Source, ranges: Ranges, scratch: Arc<dyn Log>) -> Self {
-        Recorded { range: Range { source, ranges: Arc::new(ranges), read: Arc::default() }, scratch }
+        Recorded { range: Range { source, ranges: Arc::new(ranges), read: Arc::default() }, scratch, apart: None }
+    }
+
+    /// Writes the records of each task apart, to be merged later.
+    pub(crate) fn writing(self, apart: Option<Apart>) -> Self {
+        Recorded { apart, ..self }
     }
 
     /// Offsets there are to read.
@@ -73,7 +81,11 @@ impl Log for Recorded {
     }
 
     fn producer(&self, transactional_id: &str) -> Result<Box<dyn Producer>, LogError> {
-        self.scratch.producer(transactional_id)
+        let producer = self.scratch.producer(transactional_id)?;
+        Ok(match &self.apart {
+            Some(apart) => apart.producer(producer),
+            None => producer,
+        })
     }
 
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
