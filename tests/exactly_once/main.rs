@@ -220,7 +220,7 @@ fn correlate_gives_the_same_incidents_whatever_is_killed() {
     assert!(states.len() >= 4, "a run with {states:?} proves little");
     for (cadence, lanes) in [(DETECT[0], 1), (CADENCES[0], 2)] {
         let points = weaver.bench.count_points(&weaver, cadence, lanes);
-        for (at, point) in (1..=points).step_by(points as usize / 24).enumerate() {
+        for (at, point) in (1..=points).step_by(points as usize / 10).enumerate() {
             let disturbance = match at % 4 {
                 0 => Disturbance::CrashAt(point),
                 1 => Disturbance::CrashAndWipeState(point),
