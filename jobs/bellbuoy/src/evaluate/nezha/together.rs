@@ -28,7 +28,7 @@ const SPACINGS: [(&str, i64); 4] =
 const ALERT: f64 = 3.0;
 /// Score per power of ten, as correlation reads it.
 const SCORE: f64 = 12.5;
-/// A slot of correlation's clock, and how long and how often it is asked after the last alert.
+/// A slot of correlation's clock; how long it is asked after the last alert, and how often when there is none.
 const ROUND: i64 = 250;
 const AFTER: i64 = 300 * SECOND;
 const LOOK: i64 = 30 * SECOND;
@@ -144,31 +144,51 @@ fn incidents(told: &[Alert]) -> Vec<Option<String>> {
     let mut correlator = Correlator::restore(Arc::new(Config::default()), &memory);
     let mut rounds: BTreeMap<i64, Vec<Told<'static>>> = BTreeMap::new();
     for (number, alert) in told.iter().enumerate() {
-        let at = (alert.anomaly.onset / ROUND + 1) * ROUND;
-        rounds.entry(at).or_default().push(Told { of: (0, number as i64), anomaly: alert.anomaly.clone() });
+        rounds.entry(slot(alert)).or_default().push(Told { of: (0, number as i64), anomaly: alert.anomaly.clone() });
     }
-    let last = rounds.keys().last().copied().unwrap_or(START);
-    for look in 1..=AFTER / LOOK {
-        rounds.entry(last + look * LOOK).or_default();
+    // Time passes between alerts too: what has been quiet long enough is closed.
+    let (first, last) = (rounds.keys().next().copied(), rounds.keys().last().copied());
+    let mut now = first.unwrap_or(START);
+    while now < last.unwrap_or(START) + AFTER {
+        now += LOOK;
+        rounds.entry(now).or_default();
     }
-    let (mut ends, mut taken_in) = (BTreeMap::new(), BTreeMap::new());
+    let (mut seen, mut taken_in) = (Seen::new(), BTreeMap::new());
     for (at, anomalies) in rounds {
         let round = Round { at, anomalies: &anomalies, ..Round::default() };
         for incident in correlator.round(&mut memory, &round) {
-            take(&incident, &mut ends, &mut taken_in);
+            take(at, &incident, &mut seen, &mut taken_in);
         }
     }
-    told.iter().map(|alert| ends.get(&alert.about).map(|id| survivor(id, &taken_in))).collect()
+    let end = |(number, alert): (usize, &Alert)| {
+        let again = told[number + 1..].iter().find(|other| other.about == alert.about && slot(other) > slot(alert));
+        let until = again.map_or(i64::MAX, slot);
+        let places = seen.get(&alert.about)?;
+        let mut during = places.iter().filter(|(at, _)| (slot(alert)..until).contains(at));
+        // An update may come only after the same departure was told again.
+        let place = during.next_back().or_else(|| places.iter().find(|(at, _)| *at >= until))?;
+        Some(survivor(&place.1, &taken_in))
+    };
+    told.iter().enumerate().map(end).collect()
 }
 
-/// Notes where alerts are after a change of an incident.
-fn take(incident: &Incident<'_>, ends: &mut BTreeMap<About, String>, taken_in: &mut BTreeMap<String, String>) {
+/// In which incidents a departure was told to be, and when.
+type Seen = BTreeMap<About, Vec<(i64, String)>>;
+
+/// The round in which an alert is told.
+fn slot(alert: &Alert) -> i64 {
+    (alert.anomaly.onset / ROUND + 1) * ROUND
+}
+
+/// Notes where departures are after a change of an incident.
+fn take(at: i64, incident: &Incident<'_>, seen: &mut Seen, taken_in: &mut BTreeMap<String, String>) {
     if incident.state == IncidentState::Merge {
         taken_in.insert(incident.id.to_string(), incident.superseded_by.to_string());
         return;
     }
     for member in &incident.members {
-        ends.insert((member.entity.name.to_string(), member.measure.to_string()), incident.id.to_string());
+        let about = (member.entity.name.to_string(), member.measure.to_string());
+        seen.entry(about).or_default().push((at, incident.id.to_string()));
     }
 }
 
