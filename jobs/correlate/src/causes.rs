@@ -182,12 +182,15 @@ impl<'a> Gathered<'a> {
 
 /// How much a departure says before anything is explained.
 fn felt(evidence: &Evidence) -> f64 {
-    // A strength that is no number says nothing.
-    let strength = evidence.strength.max(0.0).min(STRONGEST);
     match evidence.sense {
-        Sense::Rise => strength,
-        Sense::Fall => FALL * strength,
+        Sense::Rise => bounded(evidence.strength),
+        Sense::Fall => FALL * bounded(evidence.strength),
     }
+}
+
+/// A strength within its bounds; one that is no number says nothing.
+fn bounded(strength: f64) -> f64 {
+    if strength.is_nan() { 0.0 } else { strength.clamp(0.0, STRONGEST) }
 }
 
 /// Whose latency or errors a caller inherits most of, and how much of them there is.
@@ -267,7 +270,7 @@ fn sentence(evidence: &Evidence) -> String {
         Sense::Rise => "departed",
         Sense::Fall => "fell, which counts half",
     };
-    format!("{} {way}: one in 10^{:.1}", evidence.measure, evidence.strength.max(0.0).min(STRONGEST))
+    format!("{} {way}: one in 10^{:.1}", evidence.measure, bounded(evidence.strength))
 }
 
 #[cfg(test)]

@@ -165,7 +165,8 @@ fn learnt(weights: &Weights, label: &Label, incident: &Incident) -> Option<usize
 /// The general ranking: a kind of alert is the stronger the more often it came.
 fn general(label: &Label, incident: &Incident) -> Option<usize> {
     type Kind = (&'static str, Family, &'static str, Sense);
-    let mut counts: BTreeMap<&str, BTreeMap<(&str, &str), (Kind, f64)>> = BTreeMap::new();
+    type Counts = BTreeMap<(&'static str, &'static str), (Kind, f64)>;
+    let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
     let mut count = |instance: &'_ str, kind: Kind| {
         if let Some(name) = incident.instances.iter().find(|name| *name == instance) {
             let way = if kind.3 == Sense::Rise { "up" } else { "down" };
