@@ -46,6 +46,11 @@ pub(crate) fn peak_memory() -> u64 {
     status("VmHWM")
 }
 
+/// Resident memory of this process now, bytes.
+pub(crate) fn resident_memory() -> u64 {
+    status("VmRSS")
+}
+
 fn status(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     field(&status, name).and_then(kibibytes).unwrap_or(0) * 1024

@@ -10,7 +10,7 @@
 //! Everything is in thousandths, so the terms add up exactly. Source: `detectors.md` §6.2 of the design.
 
 use crate::config::Config;
-use crate::entity::EntityId;
+use crate::entity::{EntityId, Named};
 use crate::evidence::{self, Episode, EpisodeId, FAMILIES};
 use crate::graph::{Milli, Rules, milli};
 use crate::memory::{Case, Memory};
@@ -48,7 +48,7 @@ pub fn assess(case: &Case, memory: &Memory, config: &Config, rules: &Rules) -> A
     let mut strongest: BTreeMap<(EntityId, u8), (EpisodeId, &Episode)> = BTreeMap::new();
     for (id, episode) in members(case, memory) {
         assessment.band = assessment.band.max(episode.band);
-        let best = strongest.entry((episode.entity_id(), episode.family as u8)).or_insert((id, episode));
+        let best = strongest.entry((episode.entity_id, episode.family as u8)).or_insert((id, episode));
         if episode.strength > best.1.strength {
             *best = (id, episode);
         }
@@ -62,9 +62,10 @@ pub fn assess(case: &Case, memory: &Memory, config: &Config, rules: &Rules) -> A
             assessment.contributions.insert(*id, adds);
         }
     }
+    let names: BTreeMap<EntityId, &Named> = members(case, memory).map(|(_, e)| (e.entity_id, &e.entity)).collect();
     assessment.entities = weights.into_iter().collect();
-    assessment.entities.sort_by_key(|(entity, weight)| (-weight, called(memory, case, *entity)));
-    add_terms(&mut assessment, &strongest, case, memory, config);
+    assessment.entities.sort_by(|(a, x), (b, y)| y.cmp(x).then_with(|| names.get(a).cmp(&names.get(b))));
+    add_terms(&mut assessment, &strongest, &names, case, memory, config);
     let score: Milli = assessment.terms.iter().map(|(_, value)| value).sum();
     assessment.score = score as f64 / 1000.0;
     assessment.severity = severity(assessment.score);
@@ -90,6 +91,7 @@ pub fn change_before<'a>(case: &'a Case, memory: &'a Memory, lag: i64) -> Option
 fn add_terms(
     assessment: &mut Assessment,
     strongest: &BTreeMap<(EntityId, u8), (EpisodeId, &Episode)>,
+    names: &BTreeMap<EntityId, &Named>,
     case: &Case,
     memory: &Memory,
     config: &Config,
@@ -112,7 +114,7 @@ fn add_terms(
         }
         let adds = weight / (2 * (1 + rank as Milli));
         if rank < NAMED && adds > 0 {
-            terms.push((called(memory, case, *entity), adds));
+            terms.push((names.get(entity).map_or_else(String::new, |named| named.called()), adds));
         } else {
             rest += adds;
         }
@@ -134,13 +136,13 @@ fn add_terms(
 }
 
 /// The named entities that evidence touches.
-pub fn touched<'a>(case: &'a Case, memory: &'a Memory) -> BTreeSet<&'a crate::entity::Named> {
+pub fn touched<'a>(case: &'a Case, memory: &'a Memory) -> BTreeSet<&'a Named> {
     let evident = |episode: &&Episode| episode.family as u8 != evidence::CHANGE;
     members(case, memory).map(|(_, episode)| episode).filter(evident).map(|episode| &episode.entity).collect()
 }
 
 fn criticality(case: &Case, memory: &Memory, config: &Config) -> f64 {
-    let of = |named: &crate::entity::Named| {
+    let of = |named: &Named| {
         let entity = named.to_entity();
         let line = config.criticality.iter().find(|line| line.selector.matches(&memory.cluster, &entity));
         line.map_or(1.0, |line| line.value)
@@ -150,11 +152,6 @@ fn criticality(case: &Case, memory: &Memory, config: &Config) -> f64 {
         .map(of)
         .fold(None, |most: Option<f64>, value| Some(most.map_or(value, |m| m.max(value))))
         .unwrap_or(1.0)
-}
-
-fn called(memory: &Memory, case: &Case, entity: EntityId) -> String {
-    let of = members(case, memory).find(|(_, episode)| episode.entity_id() == entity);
-    of.map_or_else(String::new, |(_, episode)| episode.entity.called())
 }
 
 /// A family as people call it.

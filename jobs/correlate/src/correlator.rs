@@ -83,7 +83,7 @@ impl Correlator {
         };
         let mut rows = Vec::new();
         for (id, episode) in memory.episodes.iter() {
-            correlator.by_entity.entry(episode.entity_id()).or_default().insert(*id);
+            correlator.by_entity.entry(episode.entity_id).or_default().insert(*id);
             if episode.live {
                 rows.extend(inserted(episode, 1));
                 correlator.due.insert((correlator.gone_at(episode), *id));
@@ -137,7 +137,7 @@ impl Correlator {
             None => {
                 let episode = Episode::new(anomaly, told.of, now, related);
                 rows.extend(inserted(&episode, 1));
-                let entity = episode.entity_id();
+                let entity = episode.entity_id;
                 self.by_entity.entry(entity).or_default().insert(id);
                 self.due.insert((self.gone_at(&episode), id));
                 touched.insert(entity);
@@ -145,13 +145,15 @@ impl Correlator {
             }
             Some(episode) => {
                 // Most are told again and again without saying more: then nothing moves.
-                let before = episode.live.then(|| (episode.row(), inserted(episode, -1)));
-                let says_more = episode.tell(anomaly, told.of, now, related);
-                if before.is_some() && !says_more {
+                if episode.live && !episode.says_more(anomaly) {
+                    episode.tell(anomaly, told.of, now, related);
                     return;
                 }
-                let entity = episode.entity_id();
-                rows.extend(before.map(|(_, gone)| gone).unwrap_or_default());
+                if episode.live {
+                    rows.extend(inserted(episode, -1));
+                }
+                episode.tell(anomaly, told.of, now, related);
+                let entity = episode.entity_id;
                 rows.extend(inserted(episode, 1));
                 if !std::mem::replace(&mut episode.live, true) {
                     let gone_at = episode.last_told + self.config.evidence.hold(episode.family);
@@ -191,7 +193,7 @@ impl Correlator {
             let Some(episode) = memory.episodes.get_mut(&id) else { continue };
             rows.extend(inserted(episode, -1));
             episode.live = false;
-            let entity = episode.entity_id();
+            let entity = episode.entity_id;
             touched.insert(entity);
             memory.release(id);
             if !memory.episodes.contains_key(&id) {
@@ -254,7 +256,7 @@ impl Correlator {
 
 /// The rows of an episode, coming or going.
 fn inserted(episode: &Episode, diff: isize) -> Vec<(Row, isize)> {
-    let entity = episode.entity_id();
-    let stated = episode.stated().map(|stated| (Row::Stated(entity, stated), diff));
+    let entity = episode.entity_id;
+    let stated = episode.related.iter().map(|stated| (Row::Stated(entity, *stated), diff));
     std::iter::once((Row::Evidence(entity, episode.row()), diff)).chain(stated).collect()
 }

@@ -39,6 +39,8 @@ pub type EpisodeId = u64;
 pub struct Episode {
     /// What departed.
     pub entity: Named,
+    /// Its number.
+    pub entity_id: EntityId,
     /// How sure the entity is.
     pub confidence: Confidence,
     /// Partition and number of detect's task that told it most strongly.
@@ -77,8 +79,8 @@ pub struct Episode {
     pub instances: Vec<String>,
     /// Where the evidence lies: topic, partition, offsets `[from, to)`.
     pub evidence: Vec<(String, i32, i64, i64)>,
-    /// What the entity has to do with others.
-    pub related: Vec<(u8, Named)>,
+    /// What the entity has to do with others, sorted.
+    pub related: Vec<Stated>,
     /// True until its evidence has gone.
     pub live: bool,
     /// The incident that keeps it.
@@ -115,8 +117,10 @@ fn sureness(confidence: Confidence) -> f64 {
 impl Episode {
     /// An episode that begins with an anomaly.
     pub fn new(anomaly: &Anomaly<'_>, of: (i32, i64), now: i64, related: usize) -> Self {
+        let entity = Named::new(&anomaly.entity);
         let mut episode = Episode {
-            entity: Named::new(&anomaly.entity),
+            entity_id: entity.id(),
+            entity,
             family: anomaly.family,
             detector: anomaly.detector.to_string(),
             measure: measure(anomaly),
@@ -135,15 +139,19 @@ impl Episode {
     pub fn tell(&mut self, anomaly: &Anomaly<'_>, of: (i32, i64), now: i64, related: usize) -> bool {
         self.last_told = now;
         self.told = self.told.saturating_add(1);
-        let earlier = anomaly.onset < self.onset;
-        let stronger = strength(anomaly) > self.strength;
-        if stronger {
+        let says_more = self.says_more(anomaly);
+        if strength(anomaly) > self.strength {
             let told = self.told;
             self.take(anomaly, of, related);
             self.told = told;
         }
         self.onset = self.onset.min(anomaly.onset);
-        earlier || stronger
+        says_more
+    }
+
+    /// Whether an anomaly of this episode is stronger or begins earlier than what is known.
+    pub fn says_more(&self, anomaly: &Anomaly<'_>) -> bool {
+        anomaly.onset < self.onset || strength(anomaly) > self.strength
     }
 
     fn take(&mut self, anomaly: &Anomaly<'_>, of: (i32, i64), related: usize) {
@@ -161,33 +169,18 @@ impl Episode {
         let place = |range: &OffsetRange<'_>| (range.topic.to_string(), range.partition, range.from, range.to);
         self.evidence = anomaly.evidence.iter().map(place).collect();
         let known = anomaly.related.iter().filter(|related| related.relation != Relation::Other).take(related);
-        self.related = known.map(|related| (related.relation as u8, Named::new(&related.entity))).collect();
+        let stated = |related: &schemas::Related<'_>| Stated {
+            relation: related.relation as u8,
+            to: Named::new(&related.entity).id(),
+        };
+        self.related = known.map(stated).collect();
         self.related.sort();
         self.related.dedup();
-    }
-
-    /// The entity's number.
-    pub fn entity_id(&self) -> EntityId {
-        self.entity.id()
     }
 
     /// As the dataflow has it.
     pub fn row(&self) -> Evidence {
         Evidence { family: self.family as u8, strength: self.strength, onset: self.onset }
-    }
-
-    /// The relations it states, as the dataflow has them.
-    pub fn stated(&self) -> impl Iterator<Item = Stated> {
-        self.related.iter().map(|(relation, to)| Stated { relation: *relation, to: to.id() })
-    }
-
-    /// Bytes on the heap.
-    pub fn heap_bytes(&self) -> usize {
-        let texts = self.detector.len() + self.measure.len() + self.sentence.len() + self.entity.heap_bytes();
-        let instances: usize = self.instances.iter().map(|instance| instance.len() + size_of::<String>()).sum();
-        let evidence: usize = self.evidence.iter().map(|(topic, ..)| topic.len() + 48).sum();
-        let related: usize = self.related.iter().map(|(_, named)| named.heap_bytes() + size_of::<(u8, Named)>()).sum();
-        texts + instances + evidence + related
     }
 }
 

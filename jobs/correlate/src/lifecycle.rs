@@ -98,7 +98,7 @@ impl Correlator {
     /// True when a departure that a closed incident rested on is live again.
     fn comes_back(&self, memory: &Memory, case: &Case, group: &BTreeSet<EntityId>) -> bool {
         memory.now - case.closed_at <= self.config.lifecycle.reopen
-            && members(case, memory).any(|(_, episode)| self.counts(episode) && group.contains(&episode.entity_id()))
+            && members(case, memory).any(|(_, episode)| self.counts(episode) && group.contains(&episode.entity_id))
     }
 
     fn reopen(&mut self, memory: &mut Memory, id: String) -> String {
@@ -326,7 +326,7 @@ impl Correlator {
 
     fn forget(&mut self, memory: &mut Memory, id: &str) {
         let Some(case) = memory.cases.get(id) else { return };
-        let held: Vec<_> = members(case, memory).map(|(id, episode)| (episode.entity_id(), id)).collect();
+        let held: Vec<_> = members(case, memory).map(|(id, episode)| (episode.entity_id, id)).collect();
         memory.forget(id);
         for (entity, id) in held {
             if !memory.episodes.contains_key(&id) {

@@ -20,7 +20,7 @@ const NAMED: usize = 32;
 
 /// An incident as it stands now. Its state and the tasks not waited for are the caller's to say.
 pub fn incident(case: &Case, memory: &Memory, assessment: &Assessment, config: &Config) -> Incident<'static> {
-    let names: BTreeMap<EntityId, &Named> = members(case, memory).map(|(_, e)| (e.entity_id(), &e.entity)).collect();
+    let names: BTreeMap<EntityId, &Named> = members(case, memory).map(|(_, e)| (e.entity_id, &e.entity)).collect();
     let mut ranked: Vec<(EpisodeId, &Episode)> = members(case, memory).collect();
     let adds = |id: &EpisodeId| assessment.contributions.get(id).copied().unwrap_or(0);
     ranked.sort_by(|(a, x), (b, y)| {
@@ -163,7 +163,7 @@ fn stated(
     let kind = relations::ALL.get(usize::from(*relation))?;
     let (from_name, to_name) = (names.get(from)?, names.get(to)?);
     let onset = |entity: EntityId| {
-        let of = members(case, memory).map(|(_, e)| e).filter(|e| e.entity_id() == entity);
+        let of = members(case, memory).map(|(_, e)| e).filter(|e| e.entity_id == entity);
         of.map(|e| e.onset).min()
     };
     let lag = onset(*from)? - onset(*to)?;

@@ -20,7 +20,7 @@ const NAMED: usize = 5;
 pub fn rank(case: &Case, memory: &Memory) -> Vec<Cause<'static>> {
     let mut of_entity: BTreeMap<EntityId, Vec<&Episode>> = BTreeMap::new();
     for (_, episode) in members(case, memory) {
-        of_entity.entry(episode.entity_id()).or_default().push(episode);
+        of_entity.entry(episode.entity_id).or_default().push(episode);
     }
     let suspects: Vec<Suspect> =
         of_entity.iter().map(|(entity, episodes)| suspect(*entity, episodes, case, &of_entity)).collect();
