@@ -66,8 +66,7 @@ fn chosen(asked: &[String]) -> Result<Vec<&'static str>, Error> {
     }
     // Without a word it begins with signals: they are what most configuration is about, and are read fastest.
     let wanted = |job: &&str| if asked.is_empty() { *job != "ingest" } else { asked.iter().any(|other| other == job) };
-    let (first, last) =
-        (wiring::JOBS.iter().position(|job| wanted(&job)), wiring::JOBS.iter().rposition(|job| wanted(&job)));
+    let (first, last) = (wiring::JOBS.iter().position(&wanted), wiring::JOBS.iter().rposition(&wanted));
     let chain = first.zip(last).map(|(first, last)| wiring::JOBS[first..=last].to_vec()).unwrap_or_default();
     match chain.iter().find(|job| !wanted(job)) {
         Some(missing) => {

@@ -53,7 +53,7 @@ struct Readers {
 enum News {
     Anomaly(found::Found),
     /// A change of an incident, and how it was before.
-    Incident(incidents::Told, Option<incidents::Told>),
+    Incident(Box<(incidents::Told, Option<incidents::Told>)>),
     Command(commands::Told),
 }
 
@@ -63,7 +63,7 @@ impl Readers {
         let mut news: Vec<(i64, News)> = Vec::new();
         news.extend(self.anomalies.read(log)?.into_iter().map(|found| (found.told.time, News::Anomaly(found))));
         let incidents = self.incidents.read(log)?.into_iter();
-        news.extend(incidents.map(|(told, before)| (told.at, News::Incident(told, before))));
+        news.extend(incidents.map(|(told, before)| (told.at, News::Incident(Box::new((told, before))))));
         news.extend(self.commands.read(log)?.into_iter().map(|told| (told.at, News::Command(told))));
         // Stable: of one moment the anomaly comes before its incident, and that before its command.
         news.sort_by_key(|(at, _)| *at);

@@ -86,7 +86,7 @@ impl Screen {
     pub(super) fn news(&self, news: &News, estate: &Estate) -> Result<(), Error> {
         match news {
             News::Anomaly(found) => self.anomaly(found, estate),
-            News::Incident(told, before) => self.incident(told, before.as_ref(), estate),
+            News::Incident(change) => self.incident(&change.0, change.1.as_ref(), estate),
             News::Command(told) => self.command(told, estate),
         }
     }
