@@ -6,22 +6,21 @@ use crate::config::{Config, SEMANTICS};
 use crate::correlator::{Correlator, Round, Told};
 use crate::memory::Memory;
 use crate::notice::Mute;
-use crate::rounds::{Place, Rounds};
+use crate::rounds::Place;
+use crate::stored::Root;
 use engine::error::{EngineError, StateError};
 use engine::job::{Announcement, Fed, Job, Mode, Operator};
 use engine::metrics::Metrics;
 use engine::output::{Output, Payload, Stamp};
-use engine::state::{Cache, Value};
+use engine::state::Cache;
 use engine::task::TaskContext;
 use schemas::codec::Record as _;
 use schemas::{
     AnomalyBody, AnomalyRecord, Control, ControlKind, Handover, Incident, IncidentBody, IncidentRecord, IncidentState,
     Logic, Notice, Resync, TaskName, TaskTick,
 };
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use topics::declared::{ANOMALIES, INCIDENTS};
@@ -88,18 +87,6 @@ impl Job for Correlate {
         let round = task.clock.borrow().round();
         vec![record(task, at, round, Rc::new(body))]
     }
-}
-
-/// What a task keeps besides its clusters.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Root {
-    rounds: Rounds,
-    /// Tenant and cluster of everything that was ever told of.
-    clusters: BTreeSet<(String, String)>,
-    /// Mutes by tenant and identity.
-    mutes: BTreeMap<(String, String), Mute>,
-    /// Control records that were passed on: kind, tenant and identity, and when they were said.
-    passed: BTreeMap<(u8, String, String), i64>,
 }
 
 /// Gathers the anomalies of one partition.
@@ -375,40 +362,4 @@ fn record(task: &TaskContext, at: i64, round: i64, body: Rc<IncidentBody<'static
         headers: Vec::new(),
         payload: Payload::Stamped(Rc::new(encode)),
     }
-}
-
-impl Value for Root {
-    fn encode(&self, out: &mut Vec<u8>) {
-        put(self, out);
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        taken(bytes)
-    }
-
-    fn heap_bytes(&self) -> usize {
-        self.rounds.heap_bytes() + 256 * (self.clusters.len() + self.mutes.len() + self.passed.len())
-    }
-}
-
-impl Value for Memory {
-    fn encode(&self, out: &mut Vec<u8>) {
-        put(self, out);
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        taken(bytes)
-    }
-
-    fn heap_bytes(&self) -> usize {
-        Memory::heap_bytes(self)
-    }
-}
-
-fn put(value: &impl Serialize, out: &mut Vec<u8>) {
-    out.extend(postcard::to_stdvec(value).expect("collections of numbers and texts always serialize"));
-}
-
-fn taken<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    postcard::from_bytes(bytes).map_err(|error| error.to_string())
 }

@@ -19,6 +19,7 @@ mod record;
 mod relations;
 mod rounds;
 mod selector;
+mod stored;
 mod suspects;
 
 pub use config::{Config, SEMANTICS};
