@@ -44,7 +44,7 @@ fn a_process_of_an_older_logic_does_not_take_a_task_back() {
     let site = Site::with_signals(&kafka.bootstrap(), 1_000);
     site.done(process(0, 1), &["run", "detect", "--until-complete"]);
     let said = site.stopped(process(0, 0), &["run", "detect", "--until-complete"]);
-    assert!(said.contains("newer logic 1.1") && said.contains("run the newer program"), "{said}");
+    assert!(said.contains("newer logic 2.1") && said.contains("run the newer program"), "{said}");
     assert!(site.handovers().is_empty());
 }
 

@@ -183,7 +183,7 @@ mod tests {
     fn a_fault_is_told_with_place_field_and_what_is_allowed() {
         assert_eq!(
             refused("lanes:\n  detekt: 2\n"),
-            "b.yaml:2:3: lanes.detekt: unknown field `detekt`; allowed are ingest, detect"
+            "b.yaml:2:3: lanes.detekt: unknown field `detekt`; allowed are ingest, detect, correlate, remediate"
         );
         let text = refused("memory: 512MB\n");
         assert!(text.starts_with("b.yaml:1:9: memory: `512MB` is no amount of memory; allowed is"), "{text}");
