@@ -69,7 +69,10 @@ fn a_fault_of_the_configuration_is_shown_where_it_is() {
     };
     let (code, text) = told("lanes:\n  detekt: 2\n");
     assert_eq!(code, 64);
-    assert_eq!(text, "bellbuoy: bellbuoy.yaml:2:3: lanes.detekt: unknown field `detekt`; allowed are ingest, detect, correlate, remediate\n");
+    assert_eq!(
+        text,
+        "bellbuoy: bellbuoy.yaml:2:3: lanes.detekt: unknown field `detekt`; allowed are ingest, detect, correlate, remediate\n"
+    );
     let (_, text) = told("# a comment\nlanes:\n  ingest: 1\n  detect: 0\n");
     assert_eq!(text, "bellbuoy: bellbuoy.yaml:4:3: lanes.detect: 0 is outside the allowed 1 to 256\n");
     let (_, text) = told("ingest:\n  topics:\n    t: {source: audti}\n");

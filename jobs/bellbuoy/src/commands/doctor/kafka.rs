@@ -185,7 +185,10 @@ mod tests {
     #[test]
     fn names_that_are_tried_belong_to_nobody_and_begin_as_a_runs_do() {
         let subject = expected().subject(17);
-        assert_eq!(subject.transactional_ids, ["ingest-doctor", "detect-doctor", "bellbuoy-doctor"]);
+        assert_eq!(
+            subject.transactional_ids,
+            ["ingest-doctor", "detect-doctor", "correlate-doctor", "remediate-doctor", "bellbuoy-doctor"]
+        );
         assert!(subject.spare_topic.starts_with("bellbuoy.doctor-17-"));
         assert_eq!(subject.spare_group, "bellbuoy.doctor");
         assert!(subject.topics.contains(&"k8s-audit".to_owned()) && !subject.topics.contains(&subject.spare_topic));
