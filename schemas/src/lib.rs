@@ -11,6 +11,7 @@ pub mod control;
 pub mod dead_letter;
 pub mod entity;
 mod error;
+pub mod glob;
 pub mod hostile;
 pub mod incident;
 pub mod json;
@@ -19,6 +20,7 @@ pub mod provenance;
 pub mod registry;
 pub mod result;
 pub mod signal;
+pub mod signing;
 mod text;
 mod tick;
 

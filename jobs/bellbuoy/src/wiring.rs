@@ -15,7 +15,7 @@ use engine::state::StateStores;
 use engine::state::rocks::RocksStores;
 use ingest::job::Ingest;
 use remediate::job::Remediate;
-use remediate::signing::Signer;
+use schemas::signing::Signer;
 use std::sync::Arc;
 use std::time::Duration;
 use topics::declared::{ANOMALIES, COMMANDS, CONTROL, DEAD_LETTERS, INCIDENTS, SIGNALS};
@@ -118,6 +118,6 @@ pub(crate) fn stores(settings: &Settings) -> Arc<dyn StateStores> {
     Arc::new(RocksStores::new(&settings.state.folder, settings.memory.memory() / 16))
 }
 
-fn duration(span: ingest::config::Span) -> Duration {
+fn duration(span: engine::span::Span) -> Duration {
     Duration::from_millis(u64::try_from(span.millis()).unwrap_or(0))
 }

@@ -1,10 +1,10 @@
 //! Configuration of ingest: which topic holds what, and how much of it is let through.
 
 use crate::{redaction::Redaction, sources};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use engine::span::Span;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// Configuration of ingest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,10 +75,6 @@ pub struct TimeLimits {
     /// How long flows may be late.
     pub late_flows: Span,
 }
-
-/// A length of time, written with its unit: `500ms`, `60s`, `10m`, `2h`, `3d`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Span(i64);
 
 /// What is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -213,50 +209,6 @@ impl Default for TimeLimits {
     }
 }
 
-/// Units of a span, the largest first.
-const UNITS: [(&str, i64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
-
-impl Span {
-    /// So many seconds.
-    pub const fn seconds(seconds: i64) -> Self {
-        Span(seconds * 1_000)
-    }
-
-    /// Its length in milliseconds.
-    pub const fn millis(self) -> i64 {
-        self.0
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
-        number.parse::<i64>().ok()?.checked_mul(*factor).map(Span)
-    }
-}
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, factor) = UNITS.iter().find(|(_, factor)| self.0 % factor == 0 && self.0 != 0).unwrap_or(&UNITS[3]);
-        write!(f, "{}{unit}", self.0 / factor)
-    }
-}
-
-impl Serialize for Span {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Span::parse(&text).ok_or_else(|| {
-            de::Error::custom(format!("`{text}` is no length of time; allowed is a whole number with ms, s, m, h or d"))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,14 +234,5 @@ mod tests {
         assert!(serde_json::from_str::<Config>(r#"{"topic":{}}"#).is_err());
         assert!(serde_json::from_str::<Config>(r#"{"time":{"future":"2 minutes"}}"#).is_err());
         assert!(serde_json::from_str::<Config>(r#"{"time":{"future":120}}"#).is_err());
-    }
-
-    #[test]
-    fn spans_read_and_write_their_unit() {
-        for (text, millis) in [("500ms", 500), ("90s", 90_000), ("10m", 600_000), ("2h", 7_200_000), ("0s", 0)] {
-            let span = Span::parse(text).expect(text);
-            assert_eq!(span.millis(), millis);
-            assert_eq!(span.to_string(), text);
-        }
     }
 }

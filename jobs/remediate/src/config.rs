@@ -6,7 +6,8 @@
 use crate::error::RemediateError;
 use crate::remedies::{self, Reversible};
 use crate::selector::Selector;
-use crate::span::Span;
+use engine::span::Span;
+use schemas::signing::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -308,11 +309,6 @@ impl Config {
         }
         Ok(())
     }
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What can go wrong, and who must act; incidents never do, they are refused with a reason.
 
-/// What is wrong with a configuration, a key or stored state.
+/// What is wrong with a configuration or stored state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RemediateError {
@@ -10,14 +10,6 @@ pub enum RemediateError {
         /// Path of the field.
         field: String,
         /// What is wrong and what is allowed.
-        message: String,
-    },
-    /// A signing key that is none; its owner must give another.
-    #[error("{place}: {message}; make one with `bellbuoy keys generate FILE`")]
-    Key {
-        /// Where the key was looked for.
-        place: String,
-        /// What is wrong with it.
         message: String,
     },
     /// A file of policy tests that cannot be read; its author must change it.

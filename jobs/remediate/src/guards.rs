@@ -7,10 +7,10 @@ use crate::config::{Config, Guards, PolicyMode, PolicyRule};
 use crate::ledger::{Issued, Ledger};
 use crate::refusal::{Refusal, Rule, term};
 use crate::remedies::{Kind, Proposal};
-use crate::selector::glob;
-use crate::switches::Switches;
 use crate::target;
+use schemas::glob::glob;
 use schemas::{Family, Notice, RiskClass, Term};
+use topics::Switches;
 
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;

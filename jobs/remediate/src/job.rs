@@ -4,7 +4,6 @@
 
 use crate::config::{Config, SEMANTICS};
 use crate::refusal::Refusal;
-use crate::signing::{self, Signer};
 use crate::state::{Decision, State};
 use engine::error::EngineError;
 use engine::job::{Fed, Job, Mode, Operator};
@@ -15,6 +14,7 @@ use engine::state::{Cache, Value};
 use engine::task::TaskContext;
 use schemas::codec::Record as _;
 use schemas::signal::{Tick, TickPosition};
+use schemas::signing::{self, Signer};
 use schemas::{Command, IncidentBody, IncidentRecord, Logic, TaskName};
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,6 +1,6 @@
 //! Incidents → commands: which remedy policy proposes, with what guard, in which mode.
 //!
-//! Everything but `job` and the reading of key files is a pure function of the incidents in the order of the log and of
+//! Everything but `job` is a pure function of the incidents in the order of the log and of
 //! [`Config`]: no clock, no randomness, no input or output. [`State`] is all state of one task; a remedy is one file
 //! under `remedies`.
 
@@ -17,10 +17,7 @@ pub mod policy_test;
 pub mod refusal;
 pub mod remedies;
 pub mod selector;
-pub mod signing;
-pub mod span;
 pub mod state;
-pub mod switches;
 pub mod target;
 
 pub use config::{Config, SEMANTICS};

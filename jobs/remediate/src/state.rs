@@ -10,11 +10,11 @@ use crate::guards::{self, Order, Question, Verdict};
 use crate::ledger::{Issued, Ledger, Open};
 use crate::refusal::Refusal;
 use crate::remedies::{self, Kind, Proposal};
-use crate::switches::Switches;
 use crate::target;
 use schemas::{Command, Control, Incident, IncidentBody};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use topics::Switches;
 
 /// State of one task: the ledgers of its clusters, and the kill switches.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

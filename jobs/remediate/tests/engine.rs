@@ -10,8 +10,8 @@ use engine::metrics::Metrics;
 use engine::state::memory::MemoryStores;
 use remediate::Config;
 use remediate::job::Remediate;
-use remediate::signing::{self, Signer};
 use schemas::codec::Record as _;
+use schemas::signing::{self, Signer};
 use schemas::{
     Band, Command, Entity, EntityKind, Family, Incident, IncidentBody, IncidentRecord, IncidentState, Member, TaskTick,
 };

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use remediate::config::{Guards, PolicyMode, PolicyRule, Storm};
 use remediate::selector::Selector;
-use remediate::signing::{self, Signer};
 use remediate::{Config, Decision, State, target};
+use schemas::signing::{self, Signer};
 use schemas::{
     Band, Command, Control, ControlKind, Entity, EntityKind, Family, Incident, IncidentBody, IncidentState, Member,
     Mode, TaskTick,

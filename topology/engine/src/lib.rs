@@ -17,5 +17,6 @@ pub mod metrics;
 pub mod output;
 pub mod recovery;
 pub mod runtime;
+pub mod span;
 pub mod state;
 pub mod task;

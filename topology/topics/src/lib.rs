@@ -9,6 +9,7 @@ mod error;
 mod key;
 mod partition;
 pub mod raw;
+mod switches;
 mod topic;
 
 pub use declared::{ALL, find};
@@ -17,4 +18,5 @@ pub use error::TopicError;
 pub use key::{cluster_key, control_key, lock_domain, object_key, signal_key};
 pub use partition::{murmur2, partition_for};
 pub use raw::{RAW, RawTopic};
+pub use switches::{Switch, Switches};
 pub use topic::{Cleanup, Topic};

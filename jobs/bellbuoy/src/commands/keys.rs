@@ -3,8 +3,7 @@
 use crate::error::Error;
 use crate::listing;
 use clap::Subcommand;
-use remediate::config::hex;
-use remediate::signing::Signer;
+use schemas::signing::{Signer, hex};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;

@@ -10,7 +10,7 @@ pub use load::{SettingsError, load};
 pub use size::Size;
 
 use crate::error::Error;
-use ingest::config::Span;
+use engine::span::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -4,9 +4,9 @@
 //! one that is repeated while nothing changes counts once.
 
 use crate::refusal::Refusal;
-use crate::span::Span;
 use crate::state::Decision;
 use crate::target;
+use engine::span::Span;
 use schemas::Command;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};

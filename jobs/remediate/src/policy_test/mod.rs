@@ -10,8 +10,8 @@ pub use story::{CauseGiven, ChangeGiven, ControlGiven, IncidentGiven, LinkGiven,
 
 use crate::config::Config;
 use crate::error::RemediateError;
-use crate::span::Span;
 use crate::state::State;
+use engine::span::Span;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 //! Invariant: what a later change of an incident does not mention stays as it was.
 
 use super::PolicyTest;
-use crate::span::Span;
+use engine::span::Span;
 use schemas::{
     Band, Cause, Control, ControlKind, Entity, Family, Incident, IncidentBody, IncidentState, Link, Member, Notice,
     Text, TimelineEntry, TimelineKind,

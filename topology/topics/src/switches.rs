@@ -1,9 +1,9 @@
-//! Kill switches: while one is on, nothing new is ordered where it counts.
+//! Kill switches on the control topic: while one is on, nothing new is ordered or done where it counts.
 //!
 //! Invariant: what is not understood stops more, never less. Of several records of one switch the latest said counts,
 //! in whatever order they arrive.
 
-use crate::selector::glob;
+use schemas::glob::glob;
 use schemas::{Control, ControlKind, Entity, EntityKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// How long a switch that is off is remembered, so that an older record of it cannot turn it on, milliseconds.
 const KEEP: i64 = 7 * 86_400_000;
 
-/// The kill switches of a task.
+/// The kill switches that are known.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Switches(BTreeMap<String, Switch>);
 
@@ -50,7 +50,7 @@ impl Switches {
             selector: control.selector.as_str().to_owned(),
             author: control.author.as_str().to_owned(),
         };
-        let key = topics::cluster_key(&control.tenant, &control.id);
+        let key = crate::cluster_key(&control.tenant, &control.id);
         // Every task of detect forwards a copy.
         if self.0.get(&key).is_some_and(|known| (known.at, known.position) >= (switch.at, switch.position)) {
             return false;
@@ -105,15 +105,19 @@ fn selects(selector: &str, cluster: &str, namespace: &str, entity: &Entity<'_>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example;
 
     fn control(value: &'static str, at: i64, selector: &'static str) -> Control<'static> {
         let kind = ControlKind::KillSwitch;
         Control { kind, id: "all".into(), value: value.into(), at, selector: selector.into(), ..Control::default() }
     }
 
+    fn cart() -> Entity<'static> {
+        let (namespace, workload_kind, name) = ("shop".into(), "Deployment".into(), "cart".into());
+        Entity { kind: EntityKind::Workload, namespace, workload_kind, name }
+    }
+
     fn stops(switches: &Switches, now: i64) -> bool {
-        let cart = example::workload("Deployment", "cart");
+        let cart = cart();
         switches.stopping(now, "acme", "prod", "shop", &cart).is_some()
     }
 
@@ -156,7 +160,7 @@ mod tests {
         let mut switches = Switches::default();
         switches.observe(&Control { expires_at: 500, tenant: "acme".into(), ..control("on", 100, "") });
         assert!(stops(&switches, 499) && !stops(&switches, 500));
-        let cart = example::workload("Deployment", "cart");
+        let cart = cart();
         assert!(switches.stopping(200, "other", "prod", "shop", &cart).is_none());
     }
 }

@@ -5,13 +5,11 @@
 //!
 //! Invariant: the same command and key give the same bytes, always; a signature that verifies covers every other field.
 
-use crate::config::hex;
-use crate::error::RemediateError;
+use crate::codec::Record as _;
+use crate::{Command, Signature, Text};
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
 use ed25519_dalek::{SigningKey, VerifyingKey};
-use schemas::codec::Record as _;
-use schemas::{Command, Signature, Text};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
@@ -22,6 +20,16 @@ pub const ALGORITHM: &str = "ed25519";
 pub struct Signer {
     key: SigningKey,
     key_id: String,
+}
+
+/// A signing key that is none; its owner must give another.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {message}; make one with `bellbuoy keys generate FILE`")]
+pub struct KeyError {
+    /// Where the key was looked for.
+    pub place: String,
+    /// What is wrong with it.
+    pub message: String,
 }
 
 /// Why a command is not to be obeyed.
@@ -70,9 +78,9 @@ impl Signer {
     }
 
     /// A signer with the key of a PKCS#8 document in PEM.
-    pub fn from_pem(text: &str, place: &str) -> Result<Self, RemediateError> {
+    pub fn from_pem(text: &str, place: &str) -> Result<Self, KeyError> {
         // The library's message does not repeat the document.
-        let key = SigningKey::from_pkcs8_pem(text).map_err(|error| RemediateError::Key {
+        let key = SigningKey::from_pkcs8_pem(text).map_err(|error| KeyError {
             place: place.to_owned(),
             message: format!("this is no Ed25519 private key in PKCS#8 PEM ({error})"),
         })?;
@@ -81,12 +89,10 @@ impl Signer {
     }
 
     /// A signer with the key of a file.
-    pub fn open(file: &Path) -> Result<Self, RemediateError> {
+    pub fn open(file: &Path) -> Result<Self, KeyError> {
         let place = file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|error| RemediateError::Key {
-            place: place.clone(),
-            message: format!("cannot be read: {error}"),
-        })?;
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| KeyError { place: place.clone(), message: format!("cannot be read: {error}") })?;
         Signer::from_pem(&text, &place)
     }
 
@@ -114,6 +120,16 @@ pub fn key_id(key: &VerifyingKey) -> String {
     let mut id = hex(&Sha256::digest(key.as_bytes()));
     id.truncate(16);
     id
+}
+
+/// The public key of 64 hexadecimal digits, as `bellbuoy keys show` prints it.
+pub fn public_key(text: &str) -> Result<VerifyingKey, KeyError> {
+    let fault = |message: String| KeyError { place: text.to_owned(), message };
+    let digit = |at: usize| text.get(at..at + 2).and_then(|two| u8::from_str_radix(two, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..32).map(|byte| digit(2 * byte)).collect();
+    let bytes: Option<[u8; 32]> = bytes.filter(|_| text.len() == 64).and_then(|bytes| bytes.try_into().ok());
+    let bytes = bytes.ok_or_else(|| fault("a public key is 64 hexadecimal digits".to_owned()))?;
+    VerifyingKey::from_bytes(&bytes).map_err(|error| fault(format!("this is no Ed25519 public key ({error})")))
 }
 
 /// Gives a command its digest and, with a signer, its signature; nothing of it may change afterwards.
@@ -161,6 +177,11 @@ fn digest(command: &Command<'_>) -> [u8; 32] {
     let bare = Command { digest: Text::default(), signature: Signature::default(), ..command.clone() };
     let record = bare.encode().expect("a command is built of texts and finite numbers, which its schema always takes");
     Sha256::digest(&record).into()
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn written(digest: &[u8; 32]) -> Text<'static> {
@@ -220,6 +241,8 @@ mod tests {
         let read = Signer::open(&file).unwrap();
         assert_eq!((read.key_id(), read.public_key()), (signer().key_id(), signer().public_key()));
         assert_eq!(read.key_id().len(), 16);
+        assert_eq!(public_key(&hex(read.public_key().as_bytes())), Ok(read.public_key()));
+        assert!(public_key("secret words").is_err());
         // As `openssl genpkey -algorithm ed25519` writes it.
         let openssl = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH\n-----END PRIVATE KEY-----\n";
         assert_eq!(signer().to_pem(), openssl);

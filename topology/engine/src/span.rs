@@ -1,4 +1,4 @@
-//! Lengths of time as people write them in a policy.
+//! Lengths of time as people write them in a configuration.
 //!
 //! Invariant: a span is never negative, and reads back as it was written out.
 

@@ -1,0 +1,1 @@
+//! Commands → the cluster → results: careful execution of signed orders.

@@ -1,0 +1,1 @@
+//! Incidents → people: Alertmanager, webhooks, Slack and PagerDuty, told once.

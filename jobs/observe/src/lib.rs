@@ -1,0 +1,1 @@
+//! The cluster → objects: what exists in a Kubernetes cluster, and since when.
