@@ -81,6 +81,12 @@ pub enum Command {
     /// The key that signs commands
     #[command(subcommand)]
     Keys(crate::commands::keys::Keys),
+    /// Orders to the actuator: what they are, what became of them, and a person's answer
+    #[command(subcommand)]
+    Commands(crate::commands::orders::Commands),
+    /// Stop everything new, here or everywhere, until somebody says otherwise
+    #[command(subcommand)]
+    KillSwitch(crate::commands::kill_switch::KillSwitch),
     /// Look for what is wrong or will go wrong, and say what to change
     ///
     /// On Kafka it makes and removes one topic, bellbuoy.doctor-…, to see what is allowed and what time the brokers have.

@@ -5,6 +5,7 @@
 pub mod capture;
 pub mod cli;
 mod commands;
+mod control;
 mod demo;
 mod error;
 pub mod evaluate;
@@ -13,6 +14,8 @@ mod logging;
 pub mod moment;
 pub mod settings;
 mod site;
+
+mod whole;
 mod wiring;
 
 pub use error::Error;

@@ -6,6 +6,7 @@ use crate::settings::{LogSettings, Settings, TopicSettings};
 use engine::clock::{SystemClock, WallClock};
 use engine::error::LogError;
 use engine::log::{CleanupPolicy, Log, TimestampSource, TopicInfo, TopicPartition, TopicSpec};
+use std::path::Path;
 use std::sync::Arc;
 use topics::{Change, Cleanup, Existing};
 
@@ -22,29 +23,46 @@ pub(crate) struct Site {
     pub(crate) clock: Arc<dyn WallClock>,
 }
 
+/// How an embedded log is opened.
+type OpenEmbedded = fn(&Path, Arc<dyn WallClock>) -> Result<Arc<dyn Log>, LogError>;
+
 impl Site {
     /// Opens the log, and creates it where there is none.
     pub(crate) fn open(settings: Settings) -> Result<Self, Error> {
+        Site::opened(settings, engine::log::embedded::open)
+    }
+
+    fn opened(settings: Settings, embedded: OpenEmbedded) -> Result<Self, Error> {
         let clock: Arc<dyn WallClock> = Arc::new(SystemClock::new());
         let log = match &settings.log.kafka {
             Some(kafka) => {
                 let cluster = engine::log::kafka::open(kafka.config(), clock.clone())?;
                 if kafka.prefix.is_empty() { cluster } else { engine::log::prefixed::open(cluster, &kafka.prefix) }
             }
-            None => engine::log::embedded::open(&settings.log.embedded, clock.clone())?,
+            None => embedded(&settings.log.embedded, clock.clone())?,
         };
         Ok(Site { settings, log, clock })
     }
 
-    /// Opens the log only where there is one, for commands that look.
+    /// Opens the log where there is one, for commands that look. An embedded log is shown as it is at this moment, and
+    /// may be another process's.
     pub(crate) fn look(settings: Settings) -> Result<Self, Error> {
+        Site::look_with(settings, engine::log::embedded::look)
+    }
+
+    /// Opens the log where there is one, for commands that wait for more; an embedded log must not be another process's.
+    pub(crate) fn follow(settings: Settings) -> Result<Self, Error> {
+        Site::look_with(settings, engine::log::embedded::open)
+    }
+
+    fn look_with(settings: Settings, embedded: OpenEmbedded) -> Result<Self, Error> {
         if !has_log(&settings.log) {
             let folder = settings.log.embedded.display();
             return Err(Error::Unwell(format!(
                 "there is no log in {folder}; `topics apply`, `produce` and `run` create one, log.embedded says where"
             )));
         }
-        Site::open(settings)
+        Site::opened(settings, embedded)
     }
 
     /// Where the log is, for people.

@@ -3,7 +3,9 @@
 use engine::clock::{ManualClock, SystemClock, WallClock};
 use engine::error::LogError;
 use engine::log::contract::{ALL, Ability, Subject};
-use engine::log::{Log, embedded, memory, prefixed};
+use engine::log::{
+    CleanupPolicy, Limit, Log, Message, TimestampSource, TopicPartition, TopicSpec, embedded, memory, prefixed,
+};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -114,6 +116,34 @@ fn the_embedded_log_keeps_the_contract() {
 fn check_names_differ_because_topics_are_named_after_them() {
     let names: std::collections::BTreeSet<_> = ALL.iter().map(|check| check.name).collect();
     assert_eq!(names.len(), ALL.len());
+}
+
+#[test]
+fn a_look_sees_what_another_process_has_committed_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SystemClock::new());
+    let spec = TopicSpec {
+        name: "seen".to_owned(),
+        partitions: 1,
+        retention_ms: None,
+        retention_bytes: None,
+        timestamps: TimestampSource::LogAppendTime,
+        cleanup: CleanupPolicy::Delete,
+    };
+    let open = embedded::open(folder.path(), clock.clone()).unwrap();
+    open.create_topic(&spec).unwrap();
+    let mut producer = open.producer("writer").unwrap();
+    producer.begin().unwrap();
+    producer.send(Message { topic: "seen".into(), value: Some(b"a".to_vec()), ..Message::default() }).unwrap();
+    producer.commit(&[], None).unwrap();
+
+    let look = embedded::look(folder.path(), clock).unwrap();
+    let limit = Limit { records: 10, bytes: 1 << 20 };
+    let read = look.read(&TopicPartition::new("seen", 0), 0, limit).unwrap();
+    assert_eq!(read.records.iter().filter_map(|record| record.value.as_deref()).collect::<Vec<_>>(), [b"a"]);
+    let error = look.delete_topic("seen").unwrap_err().to_string();
+    assert!(error.contains("opened only to be looked at"), "{error}");
+    assert_eq!(open.topics().unwrap().len(), 1, "the other process goes on");
 }
 
 #[test]

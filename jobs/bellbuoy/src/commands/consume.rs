@@ -18,7 +18,7 @@ const READ: Limit = Limit { records: 1000, bytes: 4 << 20 };
 const WAIT: Duration = Duration::from_millis(200);
 
 pub(super) fn execute(settings: Settings, consume: &Consume) -> Result<(), Error> {
-    let site = Site::look(settings)?;
+    let site = if consume.follow { Site::follow(settings)? } else { Site::look(settings)? };
     let topic = site.topic(&consume.topic)?;
     let partitions = match consume.partition {
         Some(partition) => partition..partition + 1,

@@ -6,6 +6,8 @@ mod consume;
 mod doctor;
 mod evaluate;
 pub(crate) mod keys;
+pub(crate) mod kill_switch;
+pub(crate) mod orders;
 pub(crate) mod policy;
 mod produce;
 mod replay;
@@ -55,6 +57,8 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), Error> {
         Some(Command::Backtest(backtest)) => backtest::execute(settings, &backtest),
         Some(Command::Replay(replay)) => replay::execute(settings, &replay),
         Some(Command::Policy(command)) => policy::execute(&settings.remediate.policy()?, &command),
+        Some(Command::Commands(command)) => orders::execute(settings, &command),
+        Some(Command::KillSwitch(command)) => kill_switch::execute(settings, &command),
         Some(Command::Keys(command)) => keys::execute(&command),
         Some(Command::Doctor(listed)) => doctor::execute(settings, file.as_deref(), listed.json),
         Some(Command::Version(listed)) => version::execute(&settings, listed.json),

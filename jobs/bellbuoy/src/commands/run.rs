@@ -1,6 +1,7 @@
 //! `run`: jobs on their lanes until told to stop, or until everything there is has been processed.
 
 use crate::cli::Run;
+use crate::control;
 use crate::error::Error;
 use crate::settings::Settings;
 use crate::site::Site;
@@ -9,7 +10,7 @@ use engine::http::{Served, Server};
 use engine::lane::Ticks;
 use engine::metrics::Metrics;
 use engine::runtime::{Assignment, Running, Status, Stopping, Until, start};
-use schemas::{Control, ControlKind, Record as _};
+use schemas::Control;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,8 +22,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 /// Time between two ticks where time comes from the records, and records of one transaction.
 const RECORDED: Ticks = Ticks::Recorded { every: 30_000, transaction_records: 1000 };
-/// Transactional id of what people say.
-const CONTROL_PRODUCER: &str = "bellbuoy-control";
 
 pub(super) fn execute(settings: Settings, run: &Run) -> Result<(), Error> {
     let stopping = Stopping::default();
@@ -104,38 +103,11 @@ fn serve(site: &Site, metrics: &Metrics, status: &Status) -> Result<Option<Serve
     let Some(address) = site.settings.http.address else { return Ok(None) };
     let log = site.log.clone();
     // One a process: two of the same id would end each other's transactions.
-    let writer = format!("{CONTROL_PRODUCER}-{}", site.settings.ordinal);
+    let writer = format!("{}-{}", control::PRODUCER, site.settings.ordinal);
     let topic = site.topic(topics::declared::CONTROL.name)?;
-    let append = move |control: &Control<'_>| {
-        let key = topics::control_key(word(control.kind), &control.id);
-        let unencodable = |e: schemas::SchemaError| engine::error::LogError::Unavailable { message: e.to_string() };
-        let message = engine::log::Message {
-            topic: topics::declared::CONTROL.name.into(),
-            partition: topics::partition_for(key.as_bytes(), topic.spec.partitions),
-            key: Some(key.into_bytes()),
-            value: Some(control.encode().map_err(unencodable)?),
-            ..Default::default()
-        };
-        let mut producer = log.producer(&writer)?;
-        producer.begin()?;
-        producer.send(message)?;
-        producer.commit(&[], None)
-    };
+    let append = move |control: &Control<'_>| control::append(&*log, topic.spec.partitions, &writer, control);
     let (metrics, status, clock) = (metrics.clone(), status.clone(), site.clock.clone());
     let server = engine::http::start(address, Served { metrics, status, clock, control: Arc::new(append) })?;
     tracing::info!(address = %server.address(), "serving /metrics, /livez, /readyz and /control");
     Ok(Some(server))
-}
-
-/// The word of a kind in keys of the control topic.
-fn word(kind: ControlKind) -> &'static str {
-    match kind {
-        ControlKind::KillSwitch => "kill-switch",
-        ControlKind::Mute => "mute",
-        ControlKind::Label => "label",
-        ControlKind::Approval => "approval",
-        ControlKind::Rejection => "rejection",
-        ControlKind::AcceptNewNormal => "accept-new-normal",
-        ControlKind::Other => "other",
-    }
 }

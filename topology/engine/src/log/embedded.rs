@@ -1,6 +1,7 @@
 //! The log in RocksDB, for one process: a laptop, a demo, a small site, backtests from files.
 //!
-//! Each commit is one synced write batch of records, ends and group offsets. One process opens the folder at a time.
+//! Each commit is one synced write batch of records, ends and group offsets. One process opens the folder at a time; others may
+//! look at what it holds.
 //!
 //! Keys of the records: topic id (8 bytes), partition (4), offset (8), all big-endian, so that a partition is one
 //! ordered range. Value: timestamp (8), key, headers and value, each length-prefixed.
@@ -13,42 +14,61 @@ use bytes::Bytes;
 use rocksdb::{ColumnFamilyDescriptor, DB, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 const RECORDS: &str = "records";
 const META: &str = "meta";
 const LAST_TOPIC_ID: &[u8] = b"last-topic-id";
+/// How often a look is tried beside a process that removes files meanwhile, and how long apart.
+const LOOKS: usize = 10;
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Opens, or creates, the log in a folder.
 pub fn open(folder: &Path, clock: Arc<dyn WallClock>) -> Result<Arc<dyn Log>, LogError> {
     Ok(Arc::new(Broker::open(Files::open(folder)?, clock)?))
 }
 
+/// What the log in a folder holds now, to be looked at; a process that has it open goes on undisturbed.
+pub fn look(folder: &Path, clock: Arc<dyn WallClock>) -> Result<Arc<dyn Log>, LogError> {
+    Ok(Arc::new(Broker::open(Files::look(folder)?, clock)?))
+}
+
 struct Files {
     folder: PathBuf,
     db: DB,
+    access: Access,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Whole,
+    Looking,
 }
 
 impl Files {
     fn open(folder: &Path) -> Result<Self, LogError> {
         let folder = folder.to_owned();
         std::fs::create_dir_all(&folder).map_err(|e| LogError::storage(&folder, e))?;
-        let mut options = Options::default();
-        options.create_if_missing(true);
-        options.create_missing_column_families(true);
-        options.set_keep_log_file_num(2);
-        // The log of a small machine: two memtables of 32 MB are enough to write at disk speed.
-        let mut records = Options::default();
-        records.set_write_buffer_size(32 << 20);
-        records.set_max_write_buffer_number(3);
-        records.set_compression_type(rocksdb::DBCompressionType::Lz4);
-        let families =
-            [ColumnFamilyDescriptor::new(RECORDS, records), ColumnFamilyDescriptor::new(META, Options::default())];
-        let db = DB::open_cf_descriptors(&options, &folder, families).map_err(|e| {
+        let db = DB::open_cf_descriptors(&options(), &folder, families()).map_err(|e| {
             let locked = e.to_string().contains("lock");
             let hint = if locked { "; another process has this folder open" } else { "" };
             LogError::storage(&folder, format!("{e}{hint}"))
         })?;
-        Ok(Files { folder, db })
+        Ok(Files { folder, db, access: Access::Whole })
+    }
+
+    fn look(folder: &Path) -> Result<Self, LogError> {
+        let folder = folder.to_owned();
+        let mut tries = LOOKS;
+        loop {
+            match DB::open_cf_descriptors_read_only(&options(), &folder, families(), false) {
+                Ok(db) => return Ok(Files { folder, db, access: Access::Looking }),
+                // The process that has it open has removed a file that was about to be read.
+                Err(_) if tries > 1 => tries -= 1,
+                Err(error) => return Err(LogError::storage(&folder, error)),
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
     }
 
     fn family(&self, name: &str) -> &rocksdb::ColumnFamily {
@@ -58,6 +78,23 @@ impl Files {
     fn fail(&self, error: impl std::fmt::Display) -> LogError {
         LogError::storage(&self.folder, error)
     }
+}
+
+fn options() -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_keep_log_file_num(2);
+    options
+}
+
+fn families() -> [ColumnFamilyDescriptor; 2] {
+    // The log of a small machine: two memtables of 32 MB are enough to write at disk speed.
+    let mut records = Options::default();
+    records.set_write_buffer_size(32 << 20);
+    records.set_max_write_buffer_number(3);
+    records.set_compression_type(rocksdb::DBCompressionType::Lz4);
+    [ColumnFamilyDescriptor::new(RECORDS, records), ColumnFamilyDescriptor::new(META, Options::default())]
 }
 
 impl Storage for Files {
@@ -81,6 +118,10 @@ impl Storage for Files {
     }
 
     fn apply(&self, change: &Change) -> Result<(), LogError> {
+        if self.access == Access::Looking {
+            let what = format!("a change of {}", self.folder.display());
+            return Err(LogError::Refused { what, message: "it was opened only to be looked at".to_owned() });
+        }
         let (records, meta) = (self.family(RECORDS), self.family(META));
         let mut batch = WriteBatch::default();
         let mut buffer = Vec::new();
