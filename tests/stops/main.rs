@@ -290,10 +290,10 @@ impl Disk {
         Some(disk)
     }
 
-    /// Gives it plenty of space.
+    /// Gives it plenty of space: RocksDB sets tens of megabytes aside for the write-ahead log of each task.
     fn grow(&self) {
         let place = self.place.display().to_string();
-        let status = Command::new("mount").args(["-o", "remount,size=900m", &place]).status();
+        let status = Command::new("mount").args(["-o", "remount,size=2500m", &place]).status();
         assert!(status.is_ok_and(|status| status.success()), "the file system cannot be enlarged");
     }
 }

@@ -118,21 +118,20 @@ pub(super) fn over_gaps(stage: Stage<'_>) -> Result<(), Failure> {
     }
     let tombstone = Message { key: Some(b"k".to_vec()), value: None, ..message(&at, "") };
     stage.commit([tombstone], &[])?;
-    let end = stage.log.bounds(&at)?.end;
     let mut consumer = stage.member("member", &[&at.topic])?;
     settled(&mut *consumer, 1)?;
     let (mut values, mut next, mut polls) = (Vec::new(), 0, 0);
-    while next < end {
+    // The end, too, may be seen a moment after the commit that moved it was acknowledged.
+    while values.len() < 3 || next != stage.log.bounds(&at)?.end {
         polls += 1;
-        ensure(polls < 1_000, format_args!("stuck at {next}, before the end {end}"))?;
+        ensure(polls < 1_000, format_args!("stuck at {next}, not at the end {}", stage.log.bounds(&at)?.end))?;
         let Polled::Records(batches) = consumer.poll(ALL_OF_IT, Duration::from_millis(100))? else { continue };
         for batch in batches {
             values.extend(batch.records.iter().map(text));
             next = batch.next;
         }
     }
-    same("what it read", values, ["a", "b", "tombstone"].map(str::to_owned).to_vec())?;
-    same("where it stands", next, end)
+    same("what it read", values, ["a", "b", "tombstone"].map(str::to_owned).to_vec())
 }
 
 pub(super) fn one_view(stage: Stage<'_>) -> Result<(), Failure> {
