@@ -110,6 +110,12 @@ impl Process {
         }
     }
 
+    /// Stops the clock for it, and waits until all of it stands: the system tells one thread, which tells the others.
+    pub(crate) fn freeze(&mut self, deadline: Deadline) {
+        self.signal(Signal::STOP);
+        while !stands(self.number()) && deadline.pause() {}
+    }
+
     /// Waits for its end; false if it still lives after the deadline.
     pub(crate) fn ends_by(&mut self, deadline: Deadline) -> bool {
         loop {
@@ -131,6 +137,16 @@ impl Process {
         let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         words.as_mut().map_or(Ok(()), |words| writeln!(words, "{word} {}", self.child.id()))
     }
+}
+
+/// True if every thread of a process stands still, or nobody can tell.
+fn stands(process: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else { return true };
+    // The state follows the name, which stands in parentheses and may hold some itself.
+    let state = |text: String| text.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    let mut states =
+        threads.flatten().filter_map(|thread| state(std::fs::read_to_string(thread.path().join("stat")).ok()?));
+    states.all(|state| matches!(state, 'T' | 't' | 'Z' | 'X'))
 }
 
 impl Drop for Process {

@@ -26,7 +26,6 @@ pub use tools::tool_at;
 
 use crate::RigError;
 use cluster::Cluster;
-use rustix::process::Signal;
 use std::net::ToSocketAddrs as _;
 use std::path::{Path, PathBuf};
 
@@ -100,15 +99,16 @@ impl Kafka {
         self.own()?.start_again(broker)
     }
 
-    /// Takes the processor from a broker (SIGSTOP): its connections stay open and nothing answers.
+    /// Takes the processor from a broker (SIGSTOP) and returns when it stands: its connections stay open and nothing
+    /// answers.
     pub fn freeze(&self, broker: i32) -> Result<(), RigError> {
-        self.own()?.node(broker)?.signal(Signal::STOP);
+        self.own()?.node(broker)?.freeze();
         Ok(())
     }
 
     /// Gives it back (SIGCONT).
     pub fn thaw(&self, broker: i32) -> Result<(), RigError> {
-        self.own()?.node(broker)?.signal(Signal::CONT);
+        self.own()?.node(broker)?.thaw();
         Ok(())
     }
 

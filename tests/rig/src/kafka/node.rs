@@ -137,10 +137,17 @@ impl Node {
         Err(self.failure(format!("had not stopped after {} seconds and was killed", STOP.as_secs())))
     }
 
-    /// Stops the clock for it, or lets it go on.
-    pub(crate) fn signal(&mut self, signal: Signal) {
+    /// Stops the clock for it.
+    pub(crate) fn freeze(&mut self) {
         if let Some(process) = &mut self.process {
-            process.signal(signal);
+            process.freeze(Deadline::after(STOP));
+        }
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.signal(Signal::CONT);
         }
     }
 
