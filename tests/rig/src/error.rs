@@ -19,7 +19,7 @@ pub enum RigError {
     #[error("Maven is needed to fetch Kafka's jars, and `mvn` cannot be started: {0}; type: .ci/prepare test")]
     Maven(io::Error),
     /// There is no place for what is fetched once.
-    #[error("nowhere to keep Kafka's jars: set HOME or XDG_CACHE_HOME")]
+    #[error("nowhere to keep what is fetched or built once: set HOME or XDG_CACHE_HOME")]
     NoCache,
     /// Fetching was tried and failed.
     #[error(
@@ -73,6 +73,44 @@ pub enum RigError {
     /// The cluster was started without what is asked for.
     #[error("this cluster has no secured listeners: start it with `Settings::secured`")]
     NotSecured,
+    /// There is no Go, or it is too old.
+    #[error("Go {wanted} or newer is needed to build the control plane, {found}; type: .ci/prepare test")]
+    Go {
+        /// The oldest version that will do.
+        wanted: &'static str,
+        /// What was found instead.
+        found: String,
+    },
+    /// Building was tried and failed.
+    #[error("building {what} did not work ({status}); is the Go module proxy there? Go says:\n{said}")]
+    Build {
+        /// Which program.
+        what: &'static str,
+        /// How Go ended.
+        status: ExitStatus,
+        /// Its last lines.
+        said: String,
+    },
+    /// A program of the control plane ended, or did not become ready in time.
+    #[error("{program} {what}; its log ends with:\n{log}")]
+    ControlPlane {
+        /// The program.
+        program: &'static str,
+        /// What it did, or did not do.
+        what: String,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// `kubectl` did not succeed.
+    #[error("kubectl {arguments} did not work ({status}); it says:\n{said}")]
+    Kubectl {
+        /// What it was asked.
+        arguments: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// Its last lines.
+        said: String,
+    },
     /// A certificate could not be made.
     #[error("making a certificate: {0}")]
     Certificate(#[from] rcgen::Error),

@@ -5,10 +5,12 @@
 //!
 //! Invariant: no process and no folder outlives the test that asked for it, whether it returns, panics or is killed.
 
+mod cache;
 mod deadline;
 mod error;
 mod guard;
 pub mod kafka;
+pub mod kubernetes;
 mod ports;
 mod skipping;
 

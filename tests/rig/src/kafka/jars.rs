@@ -1,12 +1,9 @@
-//! Kafka's published jars, fetched once into a cache outside the checkout.
-//!
-//! Invariant: the folder named after the version is complete whenever it exists. It is filled under another name, by
-//! one process at a time, and renamed.
+//! Kafka's published jars, fetched once.
 
 use super::VERSION;
-use crate::RigError;
 use crate::error::ending;
-use std::fs::{self, File};
+use crate::{RigError, cache};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -15,35 +12,12 @@ const POM: &str = include_str!("pom.xml");
 
 /// The folder with the jars, which is filled if it is not there yet.
 pub(crate) fn fetched() -> Result<PathBuf, RigError> {
-    fetched_into(&cache()?)
+    cache::filled(&name(), fetch)
 }
 
 /// The folder of this version's jars, whether it is filled or not.
 pub fn folder() -> Result<PathBuf, RigError> {
-    Ok(cache()?.join(name()))
-}
-
-fn fetched_into(cache: &Path) -> Result<PathBuf, RigError> {
-    let folder = cache.join(name());
-    if folder.is_dir() {
-        return Ok(folder);
-    }
-    fs::create_dir_all(cache).map_err(RigError::io("making", cache))?;
-    let lock = cache.join(format!("{}.lock", name()));
-    let turn = File::create(&lock).map_err(RigError::io("making", &lock))?;
-    // Given back when the file is closed, or its process ends.
-    turn.lock().map_err(RigError::io("locking", &lock))?;
-    if folder.is_dir() {
-        return Ok(folder);
-    }
-    let growing = cache.join(format!("{}.growing", name()));
-    if growing.exists() {
-        // Somebody was killed while fetching.
-        fs::remove_dir_all(&growing).map_err(RigError::io("removing", &growing))?;
-    }
-    fetch(&growing)?;
-    fs::rename(&growing, &folder).map_err(RigError::io("renaming", &growing))?;
-    Ok(folder)
+    cache::place(&name())
 }
 
 fn fetch(into: &Path) -> Result<(), RigError> {
@@ -63,24 +37,4 @@ fn fetch(into: &Path) -> Result<(), RigError> {
 
 fn name() -> String {
     format!("kafka-{VERSION}")
-}
-
-fn cache() -> Result<PathBuf, RigError> {
-    let named = |variable| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache"))).ok_or(RigError::NoCache)?;
-    Ok(cache.join("bellbuoy"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn jars_that_are_there_are_taken_as_they_are() {
-        let cache = tempfile::tempdir().expect("a folder can be made");
-        let there = cache.path().join(name());
-        fs::create_dir(&there).expect("a folder can be made");
-        assert_eq!(fetched_into(cache.path()).expect("nothing is fetched"), there);
-        assert!(!cache.path().join(format!("{}.lock", name())).exists(), "nothing was locked");
-    }
 }
