@@ -7,9 +7,11 @@
 
 use crate::codec::Record as _;
 use crate::{Command, Signature, Text};
+pub use ed25519_dalek::VerifyingKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
-use ed25519_dalek::{SigningKey, VerifyingKey};
+
+use ed25519_dalek::SigningKey;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 

@@ -42,6 +42,8 @@ pub struct Metrics {
     pub commands: IntCounterVec,
     /// `bellbuoy_refusals_total{remedy,rule}`: remedies that policy proposed and a rule refused or lowered.
     pub refusals: IntCounterVec,
+    /// What became of commands, by action and state.
+    pub results: IntCounterVec,
     /// `bellbuoy_divergences_total`: replays that gave other output than had been published; must stay 0.
     pub divergences: IntCounter,
     /// `bellbuoy_flushes_total`: task states stored.
@@ -120,6 +122,11 @@ impl Metrics {
                 "bellbuoy_refusals_total",
                 "proposed remedies that a rule refused or lowered",
                 &["remedy", "rule"],
+            ),
+            results: counters(
+                "bellbuoy_results_total",
+                "what became of commands, by action and state",
+                &["action", "state"],
             ),
             divergences: counter(
                 "bellbuoy_divergences_total",

@@ -1,0 +1,126 @@
+//! The API server's own check on the actuator: policies that let its account do nothing that its code would not do.
+//!
+//! A role that may patch pods may change their image; RBAC cannot tell. These policies can, and hold whatever becomes
+//! of the code or of the account's token.
+
+use crate::actions::quarantine_pod::{LABEL, POLICY};
+use crate::config::Config;
+use crate::manifests::ACCOUNT;
+use serde_json::{Value, json};
+
+/// The policies, each with its binding.
+pub fn policies(config: &Config) -> Vec<Value> {
+    let annotations = "!has(object.metadata.annotations) || object.metadata.annotations.all(k, k.startsWith('bellbuoy.dev/') || \
+        (has(oldObject.metadata.annotations) && k in oldObject.metadata.annotations && \
+        oldObject.metadata.annotations[k] == object.metadata.annotations[k]))";
+    let labels = format!(
+        "!has(object.metadata.labels) || object.metadata.labels.all(k, k == '{LABEL}') || \
+         (has(oldObject.metadata.labels) && (object.metadata.labels == oldObject.metadata.labels || '{LABEL}' in oldObject.metadata.labels))"
+    );
+    let same = |path: &str| {
+        format!(
+            "(has(object.{path}) ? dyn(object.{path}) : dyn(null)) == (has(oldObject.{path}) ? dyn(oldObject.{path}) : dyn(null))"
+        )
+    };
+    let same_labels = same("metadata.labels");
+    let only = "only marks of its own may be set on an object";
+    let sets = [
+        (
+            "network-policies",
+            ("networking.k8s.io", "v1", &["networkpolicies"][..], &["CREATE", "UPDATE", "DELETE"][..]),
+            vec![(format!("request.name.startsWith('{POLICY}')"), "only its own network policies")],
+        ),
+        (
+            "pods",
+            ("", "v1", &["pods"][..], &["UPDATE"][..]),
+            vec![
+                ("object.spec == oldObject.spec".to_owned(), "what a pod runs may not be changed"),
+                (labels, "labels may be taken away for quarantine and given back, no others set"),
+                (annotations.to_owned(), only),
+            ],
+        ),
+        (
+            "workloads",
+            ("apps", "v1", &["deployments", "statefulsets", "daemonsets", "replicasets"][..], &["UPDATE"][..]),
+            vec![
+                ("object.spec.template.spec == oldObject.spec.template.spec".to_owned(), "what its pods run may not be changed"),
+                ("object.spec.selector == oldObject.spec.selector".to_owned(), "its selector may not be changed"),
+                (same_labels.clone(), "its labels may not be changed"),
+                ("object.kind == 'DaemonSet' || object.spec.replicas > 0 || oldObject.spec.replicas == 0".to_owned(), "it may not be scaled to nothing"),
+                (annotations.to_owned(), only),
+            ],
+        ),
+        (
+            "jobs",
+            ("batch", "v1", &["jobs"][..], &["UPDATE"][..]),
+            vec![
+                ("object.spec.template.spec == oldObject.spec.template.spec".to_owned(), "what its pods run may not be changed"),
+                (annotations.to_owned(), only),
+            ],
+        ),
+        (
+            "cron-jobs",
+            ("batch", "v1", &["cronjobs"][..], &["UPDATE"][..]),
+            vec![
+                ("object.spec.jobTemplate == oldObject.spec.jobTemplate && object.spec.schedule == oldObject.spec.schedule".to_owned(), "what it runs and when may not be changed"),
+                (annotations.to_owned(), only),
+            ],
+        ),
+        (
+            "nodes",
+            ("", "v1", &["nodes"][..], &["UPDATE"][..]),
+            vec![
+                (same("spec.taints"), "its taints may not be changed"),
+                (same_labels, "its labels may not be changed"),
+                (annotations.to_owned(), only),
+            ],
+        ),
+        (
+            "bindings",
+            ("rbac.authorization.k8s.io", "v1", &["clusterrolebindings", "rolebindings"][..], &["DELETE"][..]),
+            vec![("!request.name.startsWith('system:') && request.name != 'cluster-admin'".to_owned(), "the cluster's own bindings stay")],
+        ),
+    ];
+    let user = format!("system:serviceaccount:{}:{ACCOUNT}", config.namespace);
+    let mut all = Vec::new();
+    for (name, rule, mut validations) in sets {
+        validations.push((outside_protected(config), "the namespace is protected"));
+        let name = format!("{ACCOUNT}-{name}");
+        all.push(policy(&name, &user, rule, &validations));
+        all.push(json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": name},
+            "spec": {"policyName": name, "validationActions": ["Deny"]},
+        }));
+    }
+    all
+}
+
+fn policy(name: &str, user: &str, rule: (&str, &str, &[&str], &[&str]), validations: &[(String, &str)]) -> Value {
+    let (group, version, resources, operations) = rule;
+    let validation = |(expression, message): &(String, &str)| json!({"expression": expression, "message": format!("{ACCOUNT}: {message}")});
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": [group], "apiVersions": [version], "operations": operations, "resources": resources,
+            }]},
+            "matchConditions": [{"name": "the-actuator", "expression": format!("request.userInfo.username == '{user}'")}],
+            "validations": validations.iter().map(validation).collect::<Vec<_>>(),
+        },
+    })
+}
+
+/// A pattern in which `*` stands for any text, as RE2 knows it.
+fn outside_protected(config: &Config) -> String {
+    let escaped = |pattern: &String| {
+        let parts: Vec<String> = pattern.split('*').map(|part| part.replace('.', "[.]")).collect();
+        format!("^{}$", parts.join(".*"))
+    };
+    let patterns: Vec<String> = config.protected.iter().chain([&config.namespace]).map(escaped).collect();
+    format!("!request.namespace.matches('{}')", patterns.join("|"))
+}

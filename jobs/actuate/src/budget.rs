@@ -1,0 +1,73 @@
+//! What may still be done, counted from the ledger in the cluster: a restart forgets nothing.
+
+use crate::actions::Refusal;
+use crate::config::Config;
+use crate::ledger::{Entry, Phase};
+use schemas::{Command, RefusalRule};
+
+/// Refuses what would be too much, too soon, or of no use.
+pub(crate) fn check(command: &Command<'_>, entries: &[Entry], config: &Config, now: i64) -> Result<(), Refusal> {
+    let others: Vec<&Entry> =
+        entries.iter().filter(|entry| entry.phase.counts() && entry.command().id != command.id).collect();
+    breaker(&others, config)?;
+    cooldown(command, &others, config, now)?;
+    let budgets = &config.budgets;
+    let recent = |fits: &dyn Fn(&Command<'_>) -> bool| {
+        let window = now - budgets.window.millis();
+        others.iter().filter(|entry| entry.claimed_at > window && fits(&entry.command())).count()
+    };
+    let namespace = &command.target.namespace;
+    let in_force = others.iter().filter(|entry| entry.phase.in_force()).count();
+    for (what, count, allowed) in [
+        ("actions of the cluster", recent(&|_| true), budgets.per_cluster),
+        (
+            "actions of the namespace",
+            if namespace.is_empty() { 0 } else { recent(&|other| other.target.namespace == *namespace) },
+            budgets.per_namespace,
+        ),
+        ("actions of the lock domain", recent(&|other| other.lock_domain == command.lock_domain), budgets.per_workload),
+        ("actions in force", in_force, budgets.in_force),
+    ] {
+        if count >= allowed as usize {
+            let sentence = format!("{count} {what} within {}; allowed are {allowed}", budgets.window);
+            let refusal = Refusal::new(RefusalRule::Budget, sentence).with(what, count as f64);
+            return Err(refusal.with("allowed", f64::from(allowed)));
+        }
+    }
+    Ok(())
+}
+
+fn cooldown(command: &Command<'_>, others: &[&Entry], config: &Config, now: i64) -> Result<(), Refusal> {
+    let same = others.iter().filter(|entry| entry.command().target.uid == command.target.uid);
+    let Some(last) = same.map(|entry| entry.claimed_at).max() else { return Ok(()) };
+    let (passed, rest) = (now - last, config.cooldown.millis());
+    if passed >= rest {
+        return Ok(());
+    }
+    let sentence =
+        format!("the object was acted on {} s ago; allowed is once every {}", passed / 1_000, config.cooldown);
+    let refusal = Refusal::new(RefusalRule::Cooldown, sentence).with("since the last, ms", passed as f64);
+    Err(refusal.with("allowed from, ms", rest as f64))
+}
+
+fn breaker(others: &[&Entry], config: &Config) -> Result<(), Refusal> {
+    let ended = |phase: Phase| {
+        matches!(
+            phase,
+            Phase::Failed | Phase::Ineffective | Phase::Verified | Phase::RolledBack | Phase::RollbackConflict
+        )
+    };
+    let mut latest: Vec<&&Entry> = others.iter().filter(|entry| ended(entry.phase)).collect();
+    latest.sort_by_key(|entry| std::cmp::Reverse(entry.claimed_at));
+    latest.truncate(config.breaker.of as usize);
+    let failed = latest.iter().filter(|entry| matches!(entry.phase, Phase::Failed | Phase::Ineffective)).count();
+    if failed < config.breaker.failed as usize {
+        return Ok(());
+    }
+    let sentence = format!(
+        "{failed} of the latest {} actions failed or did not help; allowed are fewer than {}: people must look, and remove their records",
+        latest.len(),
+        config.breaker.failed
+    );
+    Err(Refusal::new(RefusalRule::Quality, sentence).with("failed", failed as f64).with("of", latest.len() as f64))
+}

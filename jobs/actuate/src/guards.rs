@@ -1,0 +1,235 @@
+//! What must hold of the objects an order is about, whatever it says: scope, and the command's own preconditions.
+//!
+//! Invariant: a precondition that is not known here is not met.
+
+use crate::actions::Refusal;
+use crate::config::Config;
+use crate::view::{View, labels};
+use schemas::glob::glob;
+use schemas::{Command, RefusalRule};
+use serde_json::Value;
+
+/// With this label or annotation people keep us away from an object or a namespace.
+pub const OPT_OUT: &str = "bellbuoy.dev/opt-out";
+
+/// Annotations and labels of controllers that would undo a change of what they keep.
+const KEEPERS: [&str; 4] = [
+    "argocd.argoproj.io/tracking-id",
+    "kustomize.toolkit.fluxcd.io/name",
+    "helm.toolkit.fluxcd.io/name",
+    "config.k8s.io/owning-inventory",
+];
+
+/// Asks all guards.
+pub fn check(command: &Command<'_>, view: &View, config: &Config) -> Result<(), Refusal> {
+    scope(view, config)?;
+    if view.target.is_null() {
+        return Err(Refusal::precondition(format!("there is no {} of uid {}", command.target.kind, view.uid)));
+    }
+    if command.target.kind != "Pod" && command.risk >= schemas::RiskClass::R3 {
+        managed_elsewhere(&view.target)?;
+    }
+    command.preconditions.iter().try_for_each(|wanted| precondition(&wanted.name, &wanted.value, view))
+}
+
+fn scope(view: &View, config: &Config) -> Result<(), Refusal> {
+    let denied = |sentence: String| Err(Refusal::new(RefusalRule::DeniedScope, sentence));
+    let namespace = &view.namespace;
+    if !namespace.is_empty() {
+        if let Some(pattern) =
+            config.protected.iter().chain([&config.namespace]).find(|pattern| glob(pattern, namespace))
+        {
+            return denied(format!("namespace {namespace} is protected (`{pattern}`)"));
+        }
+        if !config.namespaces.iter().any(|pattern| glob(pattern, namespace)) {
+            return denied(format!(
+                "namespace {namespace} is not among those allowed: {}",
+                config.namespaces.join(", ")
+            ));
+        }
+    }
+    for (object, what) in
+        [(&view.target, "the object"), (&view.workload, "its workload"), (&view.within, "its namespace")]
+    {
+        let metadata = &object["metadata"];
+        if metadata["labels"][OPT_OUT] == "true" || metadata["annotations"][OPT_OUT] == "true" {
+            return denied(format!("{what} bears {OPT_OUT}=true"));
+        }
+    }
+    let class = view.target["spec"]["priorityClassName"].as_str().unwrap_or_default();
+    if class.starts_with("system-") {
+        return denied(format!("the pod's priority is {class}: the cluster itself needs it"));
+    }
+    Ok(())
+}
+
+fn managed_elsewhere(object: &Value) -> Result<(), Refusal> {
+    let metadata = &object["metadata"];
+    let keeper = KEEPERS
+        .into_iter()
+        .find(|name| !metadata["annotations"][name].is_null() || !metadata["labels"][name].is_null());
+    let Some(keeper) = keeper else { return Ok(()) };
+    let sentence = format!("{keeper} says that another controller keeps the object as it is and would undo the change");
+    Err(Refusal::new(RefusalRule::ManagedElsewhere, sentence))
+}
+
+fn precondition(name: &str, wanted: &str, view: &View) -> Result<(), Refusal> {
+    let target = &view.target;
+    let spec = &target["spec"];
+    let is = |found: bool| wanted == if found { "true" } else { "false" };
+    let met = |met: bool, found: String| {
+        if met { Ok(()) } else { Err(Refusal::precondition(format!("{name} must be {wanted}; {found}"))) }
+    };
+    match name {
+        "host_network" => met(is(spec["hostNetwork"] == true), "the pod uses its node's network".to_owned()),
+        "owned_by" => owned_by(wanted, view),
+        "min_ready" => min_ready(wanted, view),
+        "max_workload_unavailable" => max_unavailable(wanted, view),
+        // The plan of the action that asks it knows what it would leave.
+        "residual_allow" => met(wanted == "none", "only `none` is known".to_owned()),
+        "pdb" => disruption_budget(view),
+        "autoscaler" => autoscaler(view),
+        "paused" => met(is(spec["paused"] == true), "it is paused, or not".to_owned()),
+        "rollout_in_progress" => met(is(rolling(target)), "a rollout is under way".to_owned()),
+        "suspended" => met(is(spec["suspend"] == true) || marked(target), "it is suspended already".to_owned()),
+        "unschedulable" => {
+            met(is(spec["unschedulable"] == true) || marked(target), "the node is cordoned already".to_owned())
+        }
+        "max_cordoned_nodes" => cordoned(wanted, view),
+        "built_in" => {
+            let name = target["metadata"]["name"].as_str().unwrap_or_default();
+            met(is(name.starts_with("system:") || name == "cluster-admin"), "it is the cluster's own".to_owned())
+        }
+        "created_since" => created_since(wanted, target),
+        _ => Err(Refusal::new(RefusalRule::Unsupported, format!("the precondition {name} is not known here"))),
+    }
+}
+
+/// True for an object that we have changed: an order that goes on finds its own work.
+fn marked(object: &Value) -> bool {
+    !object["metadata"]["annotations"][crate::actions::COMMAND].is_null()
+}
+
+fn owned_by(wanted: &str, view: &View) -> Result<(), Refusal> {
+    let text = |field: &Value| field.as_str().unwrap_or_default().to_owned();
+    let found = format!("{}/{}", text(&view.workload["kind"]), text(&view.workload["metadata"]["name"]));
+    // A pod in quarantine has left its controller; that it is ours the plan sees.
+    if found == wanted || marked(&view.target) {
+        return Ok(());
+    }
+    let sentence = format!("the pod must belong to {wanted}, it belongs to {found}: what names it may be forged");
+    Err(Refusal::precondition(sentence))
+}
+
+/// Pods the workload should have, and those that are ready.
+fn standing(view: &View) -> (i64, i64) {
+    let ready = view.pods.iter().filter(|pod| is_ready(pod)).count() as i64;
+    let status = &view.workload["status"];
+    let desired = view.workload["spec"]["replicas"].as_i64().or(status["desiredNumberScheduled"].as_i64());
+    (desired.unwrap_or(view.pods.len() as i64), ready)
+}
+
+fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array();
+    pod["metadata"]["deletionTimestamp"].is_null()
+        && conditions.is_some_and(|all| all.iter().any(|one| one["type"] == "Ready" && one["status"] == "True"))
+}
+
+/// Pods that will be ready when the target no longer counts.
+fn ready_afterwards(view: &View) -> i64 {
+    let counted = view.pods.iter().any(|pod| pod["metadata"]["uid"] == view.uid.as_str() && is_ready(pod));
+    standing(view).1 - i64::from(counted)
+}
+
+fn min_ready(wanted: &str, view: &View) -> Result<(), Refusal> {
+    let least: i64 = number(wanted, "min_ready")?;
+    let left = ready_afterwards(view);
+    if left >= least {
+        return Ok(());
+    }
+    let sentence = format!("{left} pods of the workload would be left ready; at least {least} are needed");
+    Err(Refusal::precondition(sentence).with("ready afterwards", left as f64).with("needed", least as f64))
+}
+
+/// A share is rounded down.
+fn max_unavailable(wanted: &str, view: &View) -> Result<(), Refusal> {
+    let percent: i64 = number(wanted.strip_suffix('%').unwrap_or_default(), "max_workload_unavailable")?;
+    let desired = standing(view).0;
+    let (allowed, missing) = ((desired * percent).div_euclid(100), desired - ready_afterwards(view));
+    if missing <= allowed {
+        return Ok(());
+    }
+    let sentence =
+        format!("{missing} of {desired} pods of the workload would be missing; allowed are {allowed} ({wanted})");
+    let refusal = Refusal::precondition(sentence).with("missing", missing as f64);
+    Err(refusal.with("of", desired as f64).with("allowed", allowed as f64))
+}
+
+fn disruption_budget(view: &View) -> Result<(), Refusal> {
+    let labels = labels(&view.target);
+    let matching =
+        view.disruption_budgets.iter().filter(|one| crate::isolation::selects(&one["spec"]["selector"], &labels));
+    for budget in matching {
+        let allowed = budget["status"]["disruptionsAllowed"].as_i64().unwrap_or(0);
+        if allowed < 1 {
+            let name = budget["metadata"]["name"].as_str().unwrap_or_default();
+            let sentence = format!("the disruption budget {name} allows none now");
+            return Err(Refusal::precondition(sentence).with("disruptions allowed", allowed as f64));
+        }
+    }
+    Ok(())
+}
+
+fn autoscaler(view: &View) -> Result<(), Refusal> {
+    let target = &view.target;
+    let of = |scaler: &&Value| {
+        let scaled = &scaler["spec"]["scaleTargetRef"];
+        scaled["kind"] == target["kind"] && scaled["name"] == target["metadata"]["name"]
+    };
+    match view.autoscalers.iter().find(of) {
+        None => Ok(()),
+        Some(scaler) => {
+            let name = scaler["metadata"]["name"].as_str().unwrap_or_default();
+            let sentence = format!("the autoscaler {name} decides how many pods it has");
+            Err(Refusal::new(RefusalRule::ManagedElsewhere, sentence))
+        }
+    }
+}
+
+fn rolling(workload: &Value) -> bool {
+    let (status, wanted) = (&workload["status"], workload["spec"]["replicas"].as_i64());
+    let seen = status["observedGeneration"].as_i64() >= workload["metadata"]["generation"].as_i64();
+    let wanted = wanted.or(status["desiredNumberScheduled"].as_i64()).unwrap_or(0);
+    let updated = status["updatedReplicas"].as_i64().or(status["updatedNumberScheduled"].as_i64()).unwrap_or(0);
+    !seen || updated < wanted
+}
+
+fn cordoned(wanted: &str, view: &View) -> Result<(), Refusal> {
+    let percent: i64 = number(wanted.strip_suffix('%').unwrap_or_default(), "max_cordoned_nodes")?;
+    let others = view.nodes.iter().filter(|node| node["metadata"]["uid"] != view.uid.as_str());
+    let cordoned = 1 + others.filter(|node| node["spec"]["unschedulable"] == true).count() as i64;
+    let (nodes, allowed) = (view.nodes.len() as i64, (view.nodes.len() as i64 * percent).div_euclid(100));
+    if cordoned <= allowed {
+        return Ok(());
+    }
+    let sentence = format!("{cordoned} of {nodes} nodes would be cordoned; allowed are {allowed} ({wanted})");
+    let refusal = Refusal::precondition(sentence).with("cordoned", cordoned as f64);
+    Err(refusal.with("of", nodes as f64).with("allowed", allowed as f64))
+}
+
+/// Objects say when they were made to the second.
+fn created_since(wanted: &str, target: &Value) -> Result<(), Refusal> {
+    let since: i64 = number(wanted, "created_since")?;
+    let text = target["metadata"]["creationTimestamp"].as_str().unwrap_or_default();
+    let created =
+        crate::ledger::millis(text).ok_or_else(|| Refusal::precondition("the object does not say when it was made"))?;
+    if created + 1_000 > since {
+        return Ok(());
+    }
+    let sentence = format!("the object was made at {text}, before the trouble: it serves others, too");
+    Err(Refusal::precondition(sentence).with("made before, ms", (since - created) as f64))
+}
+
+fn number(text: &str, name: &str) -> Result<i64, Refusal> {
+    text.parse().map_err(|_| Refusal::new(RefusalRule::Unsupported, format!("{name}: `{text}` is no whole number")))
+}

@@ -1,1 +1,0 @@
-//! Incidents → people: Alertmanager, webhooks, Slack and PagerDuty, told once.

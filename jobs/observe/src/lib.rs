@@ -1,1 +1,0 @@
-//! The cluster → objects: what exists in a Kubernetes cluster, and since when.
