@@ -72,7 +72,8 @@ pub(crate) struct Actuator<'a> {
     next: Vec<i64>,
     /// The ledger as last read.
     entries: Vec<Entry>,
-    reconciled_at: i64,
+    /// When that was; none before the first time.
+    reconciled_at: Option<i64>,
     /// What was sent and is not yet told, by command.
     operations: BTreeMap<String, Vec<ApiOperation<'static>>>,
     /// Why orders were refused when they were to be done, until it is told.
@@ -107,7 +108,7 @@ impl<'a> Actuator<'a> {
             pending: BTreeMap::new(),
             next: Vec::new(),
             entries: Vec::new(),
-            reconciled_at: i64::MIN,
+            reconciled_at: None,
             operations: BTreeMap::new(),
             refusals: BTreeMap::new(),
         })
@@ -119,9 +120,10 @@ impl<'a> Actuator<'a> {
         let log = self.read_log();
         self.heard |= log.is_ok();
         let heard = self.heard && log.is_ok();
-        if self.now() - self.reconciled_at >= RECONCILE_EVERY {
+        let now = self.now();
+        if self.reconciled_at.is_none_or(|last| now - last >= RECONCILE_EVERY) {
             self.reconcile(heard).await?;
-            self.reconciled_at = self.now();
+            self.reconciled_at = Some(now);
         }
         log?;
         self.consider().await

@@ -172,7 +172,7 @@ fn a_kill_switch_is_turned_and_shown() {
     status(&["on", "namespace=shop", "ada", "release night", "taken back"]);
     done(bellbuoy(at.path(), &["kill-switch", "off", "--by", "bob"]));
     status(&["off", "everywhere", "bob"]);
-    let words: Vec<_> = said(at.path()).into_iter().map(|(kind, id, value, by)| (kind, id, value, by)).collect();
+    let words = said(at.path());
     let kill = |value: &str, by: &str| (ControlKind::KillSwitch, "all".to_owned(), value.to_owned(), by.to_owned());
     // The topic is compacted, so the first word may be gone.
     assert!(words.ends_with(&[kill("off", "bob")]), "{words:?}");
