@@ -185,6 +185,16 @@ impl<'a> Actuator<'a> {
             }
             let Some(bytes) = self.pending.get(&key).cloned() else { continue };
             let command = Command::decode(&bytes)?;
+            // What was taken up is the ledger's: a restart reads its command again, and long after it has expired.
+            let claimed = |entry: &Entry| entry.command().id == command.id && entry.command().digest == command.digest;
+            if self.entries.iter().any(claimed) {
+                self.pending.remove(&key);
+                continue;
+            }
+            // Whether somebody took it up in its last moment the ledger says that is read after them.
+            if self.now() >= command.expires_at && self.reconciled_at.is_none_or(|last| last <= command.expires_at) {
+                continue;
+            }
             match judge(&command, &self.consent, &self.keys, self.config, self.now()) {
                 Verdict::Observe => self.metrics.results.with_label_values(&[&*command.action.name, "observed"]).inc(),
                 Verdict::Recommend => self.say(&command, ResultState::Recommended, "people may do it themselves")?,

@@ -1,10 +1,11 @@
 //! What the actuator says: results on their topic, Events in the cluster, figures.
 
 use super::{Actuator, Step};
-use crate::actions::{Refusal, Request};
+use crate::actions::{self, Refusal, Request};
 use crate::api::Dry;
 use crate::error::ActuateError;
 use crate::ledger::{Entry, Phase};
+use crate::view::look;
 use schemas::{ApprovalGiven, Command, CommandResult, Record as _, ResultState, Term};
 use serde_json::json;
 
@@ -105,6 +106,13 @@ impl Actuator<'_> {
     /// Leaves an Event on the target, for whoever describes it; that it cannot be left stops nothing.
     async fn event(&mut self, command: &Command<'_>, state: ResultState, sentence: &str) {
         let target = &command.target;
+        // Telemetry may know a pod by its uid only; an Event is found by the name, too.
+        let name = match actions::by_name(&command.action.name) {
+            Some(kind) if target.name.is_empty() => look(&self.api, target, kind).await.ok(),
+            _ => None,
+        };
+        let name = name.and_then(|view| Some(view.target["metadata"]["name"].as_str()?.to_owned()));
+        let name = name.unwrap_or_else(|| target.name.to_string());
         let namespace = if target.namespace.is_empty() { "default" } else { target.namespace.as_str() };
         let now = jiff::Timestamp::from_millisecond(self.now()).unwrap_or_default();
         let event = json!({
@@ -120,7 +128,7 @@ impl Actuator<'_> {
             "note": sentence,
             "regarding": {
                 "apiVersion": target.api_version, "kind": target.kind, "namespace": target.namespace,
-                "name": target.name, "uid": target.uid,
+                "name": name, "uid": target.uid,
             },
         });
         let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
