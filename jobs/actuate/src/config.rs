@@ -1,7 +1,6 @@
 //! Configuration of the actuator: whom it obeys, where, and how far it may go.
 //!
-//! Invariant: the default obeys nobody and does nothing; the commented `default.yaml` says exactly what
-//! [`Config::default`] is.
+//! Invariant: the default obeys nobody and does nothing.
 
 use crate::actions;
 use crate::error::ActuateError;
@@ -10,9 +9,6 @@ use schemas::signing;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-
-/// The commented file with every default.
-pub const DEFAULT_FILE: &str = include_str!("default.yaml");
 
 /// Everything that can be configured about the actuator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

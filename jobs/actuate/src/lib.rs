@@ -13,6 +13,7 @@ pub mod admission;
 mod api;
 mod budget;
 pub mod chain;
+pub mod checkup;
 pub mod config;
 mod consent;
 mod error;
@@ -21,6 +22,7 @@ pub mod isolation;
 mod judge;
 mod ledger;
 pub mod manifests;
+pub mod rehearsal;
 mod run;
 pub mod view;
 

@@ -24,14 +24,13 @@ pub fn all(config: &Config) -> Vec<Value> {
         binding(config, "ClusterRoleBinding", ACCOUNT),
         binding(config, "RoleBinding", ACCOUNT),
     ];
-    let enabled = |kind: &&Kind| config.level(kind.name) > Level::Recommend || is_inverse_of_enabled(kind, config);
-    all.extend(actions::ALL.iter().filter(enabled).map(role));
+    all.extend(actions::ALL.iter().filter(|kind| is_enabled(kind, config)).map(role));
     all.extend(admission::policies(config));
     all
 }
 
-/// The inverse of an action may what the action may.
-fn is_inverse_of_enabled(kind: &Kind, config: &Config) -> bool {
+/// True for an action that may be done, and for its inverse, which may what the action may.
+pub(crate) fn is_enabled(kind: &Kind, config: &Config) -> bool {
     actions::ALL.iter().any(|other| other.rules == kind.rules && config.level(other.name) > Level::Recommend)
 }
 

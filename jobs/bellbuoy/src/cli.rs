@@ -87,6 +87,8 @@ pub enum Command {
     /// Stop everything new, here or everywhere, until somebody says otherwise
     #[command(subcommand)]
     KillSwitch(crate::commands::kill_switch::KillSwitch),
+    /// What the actuator would do with an order, and what it needs in a cluster; `run actuate` runs it
+    Actuate(crate::commands::actuate::Actuate),
     /// Look for what is wrong or will go wrong, and say what to change
     ///
     /// On Kafka it makes and removes one topic, bellbuoy.doctor-…, to see what is allowed and what time the brokers have.
@@ -114,8 +116,11 @@ pub struct Listed {
 #[derive(Debug, Args)]
 pub struct Run {
     /// Jobs to run in this process
-    #[arg(required = true, value_name = "JOB", value_parser = ["all", "ingest", "detect", "correlate", "remediate"])]
+    #[arg(required = true, value_name = "JOB", value_parser = ["all", "ingest", "detect", "correlate", "remediate", "actuate"])]
     pub jobs: Vec<String>,
+    /// Also carry commands out, in this process and with the credentials that actuate.kubeconfig names; `all` does not
+    #[arg(long)]
+    pub with_actuator: bool,
     /// Stop when everything that is there has been processed
     #[arg(long)]
     pub until_complete: bool,

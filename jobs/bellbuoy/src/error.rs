@@ -26,6 +26,9 @@ pub enum Error {
     /// The engine stopped.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The actuator cannot work.
+    #[error(transparent)]
+    Actuate(#[from] actuate::ActuateError),
     /// A schema does not keep its promise.
     #[error(transparent)]
     Schema(#[from] SchemaError),

@@ -12,6 +12,7 @@ pub mod evaluate;
 mod listing;
 mod logging;
 pub mod moment;
+mod services;
 pub mod settings;
 mod site;
 

@@ -6,8 +6,10 @@
 //! Invariant: no process and no folder outlives the test that asked for it, whether it returns, panics or is killed.
 
 mod cache;
+pub mod collector;
 mod deadline;
 mod error;
+mod go;
 mod guard;
 pub mod kafka;
 pub mod kubernetes;

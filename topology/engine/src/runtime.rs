@@ -105,6 +105,11 @@ impl Status {
         !lanes.is_empty() && lanes.values().all(|lane| lane.live)
     }
 
+    /// Says that something that is no lane runs, and has done so at this moment.
+    pub fn service(&self, name: &str, clock: &dyn WallClock) {
+        self.update(name, |at| (at.live, at.stepped) = (true, clock.monotonic()));
+    }
+
     fn update(&self, name: &str, change: impl FnOnce(&mut LaneStatus)) {
         let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         change(lanes.entry(name.to_owned()).or_default());

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::settings::Settings;
 use crate::site::{Site, has_log};
 use crate::{listing, wiring};
+use actuate::checkup::{self, Grade};
 use engine::checkpoint::CheckpointStore;
 use engine::lane::group_of;
 use engine::log::TopicPartition;
@@ -79,6 +80,9 @@ pub(super) fn execute(settings: Settings, file: Option<&Path>, as_json: bool) ->
     } else {
         let seen = format!("{}: not created yet", settings.log.embedded.display());
         findings.warn("log", seen, "`bellbuoy topics apply` or `run` creates it");
+    }
+    if !settings.actuate.cluster.is_empty() {
+        actuator(&settings, &mut findings);
     }
     show(&findings.0, as_json)?;
     match findings.0.iter().filter(|finding| finding.verdict == Verdict::Fail).count() {
@@ -156,6 +160,18 @@ fn retention(settings: &Settings, findings: &mut Findings) {
         findings.fail("retention", seen, advice);
     } else {
         findings.ok("retention", seen);
+    }
+}
+
+/// What only the cluster can tell that commands are for.
+fn actuator(settings: &Settings, findings: &mut Findings) {
+    match checkup::look(&settings.actuate) {
+        Ok(found) => found.into_iter().for_each(|finding| match finding.grade {
+            Grade::Good => findings.ok("actuator", finding.seen),
+            Grade::Doubtful => findings.warn("actuator", finding.seen, finding.advice),
+            Grade::Bad => findings.fail("actuator", finding.seen, finding.advice),
+        }),
+        Err(error) => findings.fail("actuator", error.to_string(), "check actuate.kubeconfig"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod actuate;
 mod backtest;
 mod checkpoint;
 mod consume;
@@ -59,6 +60,7 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), Error> {
         Some(Command::Policy(command)) => policy::execute(&settings.remediate.policy()?, &command),
         Some(Command::Commands(command)) => orders::execute(settings, &command),
         Some(Command::KillSwitch(command)) => kill_switch::execute(settings, &command),
+        Some(Command::Actuate(asked)) => actuate::execute(settings, &asked),
         Some(Command::Keys(command)) => keys::execute(&command),
         Some(Command::Doctor(listed)) => doctor::execute(settings, file.as_deref(), listed.json),
         Some(Command::Version(listed)) => version::execute(&settings, listed.json),

@@ -11,6 +11,7 @@ use crate::site::Site;
 use clap::{Args, Subcommand};
 use found::{Found, Order, Records};
 use schemas::{Control, ControlKind, Mode};
+pub(super) use shown::what;
 
 /// Commands about orders to the actuator.
 #[derive(Debug, Subcommand)]

@@ -1,8 +1,9 @@
-//! `run`: jobs on their lanes until told to stop, or until everything there is has been processed.
+//! `run`: jobs on their lanes, and services beside them, until told to stop, or until everything there is has been processed.
 
 use crate::cli::Run;
 use crate::control;
 use crate::error::Error;
+use crate::services::{self, Service};
 use crate::settings::Settings;
 use crate::site::Site;
 use crate::wiring;
@@ -26,6 +27,7 @@ const RECORDED: Ticks = Ticks::Recorded { every: 30_000, transaction_records: 10
 pub(super) fn execute(settings: Settings, run: &Run) -> Result<(), Error> {
     let stopping = Stopping::default();
     stopping.on_signals().map_err(|error| Error::File { place: "signals".to_owned(), error })?;
+    let services = chosen_services(run, &settings)?;
     let site = Site::open(settings)?;
     for topic in site.create_missing()? {
         tracing::info!(topic, "created");
@@ -37,23 +39,54 @@ pub(super) fn execute(settings: Settings, run: &Run) -> Result<(), Error> {
     for name in chosen(&run.jobs) {
         jobs.push((name, assignment(&site, name, run, &metrics)?));
     }
+    let mut prepared = Vec::new();
+    for name in services {
+        prepared.push(services::prepare(name, &site, &metrics)?);
+    }
     let _server = serve(&site, &metrics, &status)?;
     let mut running = Vec::new();
     for (name, (assignment, complete)) in jobs {
         tracing::info!(job = name, lanes = assignment.lanes, "starting");
         running.push((name, start(&[assignment], &stopping, &status)?, complete));
     }
-    watch(&site, &running, &stopping);
+    let mut beside = Vec::new();
+    for service in prepared {
+        beside.push(service.start()?);
+    }
+    watch(&site, &running, &beside, &stopping, &status);
     let mut first = Ok(());
     for (name, running, _) in running {
         let result = running.join();
         tracing::info!(job = name, failed = result.is_err(), "ended");
+        first = first.and(result.map_err(Error::from));
+    }
+    for service in beside {
+        let name = service.name();
+        let result = service.join();
+        tracing::info!(service = name, failed = result.is_err(), "ended");
         first = first.and(result);
     }
     for (lane, at) in status.lanes() {
         tracing::info!(lane, records = at.records, "lane ended");
     }
-    Ok(first?)
+    first
+}
+
+/// The services asked for, once each.
+fn chosen_services(run: &Run, settings: &Settings) -> Result<Vec<&'static str>, Error> {
+    let asked =
+        |name: &&str| run.jobs.iter().any(|job| job == name) || (*name == services::ACTUATE && run.with_actuator);
+    let chosen: Vec<&str> = services::SERVICES.into_iter().filter(asked).collect();
+    if run.with_actuator && settings.log.kafka.is_some() {
+        let said = "--with-actuator is for the embedded log, which one process has; on Kafka the actuator is a process \
+                    and an account of its own: bellbuoy run actuate";
+        return Err(Error::Usage(said.to_owned()));
+    }
+    if run.until_complete && run.jobs.iter().all(|job| services::SERVICES.contains(&job.as_str())) {
+        let said = format!("--until-complete needs a job that has an end; {} has none", run.jobs.join(", "));
+        return Err(Error::Usage(said));
+    }
+    Ok(chosen)
 }
 
 /// The jobs asked for, once each, in the order data meets them.
@@ -77,10 +110,29 @@ fn assignment(site: &Site, name: &str, run: &Run, metrics: &Metrics) -> Result<(
     Ok((assignment, complete))
 }
 
-/// Keeps the log within its retention, and tells each job when the one before it will write no more.
-fn watch(site: &Site, running: &[(&str, Running, Arc<AtomicBool>)], stopping: &Stopping) {
+/// Keeps the log within its retention, tells each job when the one before it will write no more, and ends the services
+/// when there are no more lanes that write for them.
+fn watch(
+    site: &Site,
+    running: &[(&str, Running, Arc<AtomicBool>)],
+    beside: &[Service],
+    stopping: &Stopping,
+    status: &Status,
+) {
     let mut enforced = site.clock.monotonic();
-    while !running.iter().all(|(_, lanes, _)| lanes.is_finished()) {
+    loop {
+        let lanes_ended = running.iter().all(|(_, lanes, _)| lanes.is_finished());
+        if lanes_ended && beside.iter().all(Service::is_finished) {
+            break;
+        }
+        // One that cannot go on stops the process: half of what was asked for is none.
+        if beside.iter().any(Service::is_finished) {
+            stopping.stop();
+        }
+        if stopping.is_stopping() || (lanes_ended && !running.is_empty()) {
+            beside.iter().for_each(Service::stop);
+        }
+        beside.iter().for_each(|service| service.report(status, &site.clock));
         let mut before_ended = true;
         for (_, lanes, complete) in running {
             complete.store(before_ended, Ordering::SeqCst);

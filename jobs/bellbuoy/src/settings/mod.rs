@@ -49,6 +49,8 @@ pub struct Settings {
     pub correlate: correlate::Config,
     /// What remediate proposes.
     pub remediate: RemediateSettings,
+    /// Whom the actuator obeys, where, and how far it may go.
+    pub actuate: actuate::Config,
 }
 
 /// Where the log is.
@@ -197,6 +199,7 @@ impl Default for Settings {
             detect: detect::Config::default(),
             correlate: correlate::Config::default(),
             remediate: RemediateSettings::default(),
+            actuate: actuate::Config::default(),
         }
     }
 }
@@ -286,11 +289,15 @@ impl Settings {
         if let Err((field, message)) = self.correlate.check() {
             return wrong(&format!("correlate.{field}"), message);
         }
-        if let Err(error) = self.ingest.check() {
+        let faults = [
+            ("ingest", self.ingest.check().err().map(|error| error.to_string())),
+            ("actuate", self.actuate.check().err().map(|error| error.to_string())),
+        ];
+        for (section, fault) in faults {
+            let Some(text) = fault else { continue };
             // Its message begins with the field, as everywhere.
-            let text = error.to_string();
             let (field, message) = text.split_once(": ").unwrap_or(("", &text));
-            return wrong(&format!("ingest.{field}"), message.to_owned());
+            return wrong(&format!("{section}.{field}"), message.to_owned());
         }
         Ok(())
     }
@@ -333,6 +340,7 @@ mod tests {
         };
         assert_eq!(fault(reserved), "log.kafka.settings.isolation.level");
         assert_eq!(fault(|s| s.ingest.tenant = String::new()), "ingest.tenant");
+        assert_eq!(fault(|s| s.actuate.keys = vec!["beef".to_owned()]), "actuate.keys[0]");
         assert_eq!(
             fault(|s| s.topics.extend([("bellbuoy.x".to_owned(), TopicSettings::default())])),
             "topics.bellbuoy.x"

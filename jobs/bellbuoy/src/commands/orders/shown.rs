@@ -122,7 +122,7 @@ fn tell(out: &mut String, step: &CommandResult<'_>) {
 }
 
 /// What an order does to what.
-pub(super) fn what(command: &Command<'_>) -> String {
+pub(in super::super) fn what(command: &Command<'_>) -> String {
     format!("{} {}", command.action.name, target(command))
 }
 
