@@ -16,6 +16,7 @@ pub mod hostile;
 pub mod incident;
 pub mod json;
 pub mod object;
+pub mod pod;
 pub mod provenance;
 pub mod registry;
 pub mod result;

@@ -291,7 +291,7 @@ pub struct AuditEvent<'a> {
     /// Product family of the user agent (`kubectl`, `curl`).
     #[serde(borrow)]
     pub agent: Text<'a>,
-    /// Pod the token is bound to; empty where none.
+    /// Reference of the pod the token is bound to (see [`crate::pod`]); empty where none.
     #[serde(borrow)]
     pub pod: Text<'a>,
     /// Impersonated user; empty where none.

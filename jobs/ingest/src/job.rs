@@ -18,7 +18,7 @@ use std::sync::Arc;
 use topics::declared::{CONTROL, DEAD_LETTERS, SIGNALS};
 
 /// Version of what ingest makes of a record; raised when the same record would give other signals.
-pub const SEMANTICS: i32 = 1;
+pub const SEMANTICS: i32 = 2;
 
 /// Header that carries the trace a record belongs to, as W3C Trace Context names it.
 const TRACE_PARENT: &str = "traceparent";

@@ -51,6 +51,23 @@ fn an_event_is_about_its_principal() {
 }
 
 #[test]
+fn the_pod_of_a_token_is_known_by_name_and_by_uid() {
+    let pod = |uid: &str| {
+        let fields = format!(
+            r#""user":{{"username":"system:serviceaccount:shop:cart",
+               "extra":{{"authentication.kubernetes.io/pod-name":["cart-7848d6c4d5-th9v2"],
+               "authentication.kubernetes.io/pod-uid":["{uid}"]}}}}"#
+        );
+        let body = only(&event(&fields)).1;
+        assert_eq!(body.workload, "workload/shop/Deployment/cart");
+        body.pod.to_string()
+    };
+    let uid = "11111111-2222-3333-4444-555555555555";
+    assert_eq!(pod(uid), format!("cart-7848d6c4d5-th9v2/{uid}"));
+    assert_eq!(pod("someone-elses"), "cart-7848d6c4d5-th9v2");
+}
+
+#[test]
 fn a_request_without_a_user_still_counts() {
     let (signal, _) = only(&event(r#""user":{},"responseStatus":{"code":401}"#));
     assert_eq!(signal.entity.name, "system:unauthenticated-unknown");

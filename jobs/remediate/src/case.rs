@@ -2,7 +2,7 @@
 //!
 //! Invariant: a suspect is an entity that the incident resolved, a member or a cause; never a name out of a sentence.
 
-use schemas::{Band, Entity, EntityKind, Family, Incident, Member, TimelineKind};
+use schemas::{Band, Entity, EntityKind, Family, Incident, Member, TimelineKind, pod};
 use std::collections::BTreeSet;
 
 /// The relation of a principal to the workload whose pods it acts from.
@@ -85,12 +85,21 @@ fn pods<'a>(incident: &Incident<'_>, entity: &Entity<'_>, evidence: &[&'a Member
     let mut pods: Vec<&str> = Vec::new();
     for member in evidence.iter().filter(|member| member.entity == *entity || !elsewhere(&member.entity)) {
         for pod in member.instances.iter().map(|pod| pod.as_str()) {
-            if !pods.contains(&pod) {
-                pods.push(pod);
+            match pods.iter_mut().find(|known| are_one(known, pod)) {
+                // Whoever says more about it is believed.
+                Some(known) if known.len() < pod.len() => *known = pod,
+                Some(_) => {}
+                None => pods.push(pod),
             }
         }
     }
     pods
+}
+
+/// True for two references of one pod: the same uid, or the same name where one of them knows no uid.
+fn are_one(one: &str, other: &str) -> bool {
+    let ((name, uid), (other_name, other_uid)) = (pod::parts(one), pod::parts(other));
+    if uid.is_empty() || other_uid.is_empty() { name == other_name } else { uid == other_uid }
 }
 
 /// True for a principal whose requests came from a workload's pods.
@@ -135,6 +144,21 @@ mod tests {
         let case = Case::new(&incident);
         assert_eq!(case.suspects[0].pods, ["cart-1"]);
         assert!(case.suspects[0].families.contains(&Family::Novelty));
+    }
+
+    #[test]
+    fn a_pod_that_two_sources_name_differently_is_one_pod() {
+        let uid = "0b1d5f1e-2c3d-4e5f-8a9b-0c1d2e3f4a5b";
+        let cart = example::workload("Deployment", "cart");
+        let both: &'static str = "cart-1/0b1d5f1e-2c3d-4e5f-8a9b-0c1d2e3f4a5b";
+        let pods = |instances: &[&[&'static str]]| {
+            let members = instances.iter().map(|instances| example::member(&cart, Family::Novelty, instances));
+            let incident = example::incident(members.collect());
+            Case::new(&incident).suspects[0].pods.iter().map(|pod| (*pod).to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(pods(&[&["cart-1", "cart-2"], &[both]]), [both, "cart-2"]);
+        assert_eq!(pods(&[&[both], &["cart-1", uid]]), [both]);
+        assert_eq!(pods(&[&["cart-1"], &[uid]]), ["cart-1".to_owned(), uid.to_owned()], "nobody says so");
     }
 
     #[test]

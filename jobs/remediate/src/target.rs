@@ -3,7 +3,7 @@
 //! Invariant: a target's name is one that Kubernetes allows; anything else is refused before it reaches a command.
 
 use crate::refusal::{Refusal, Rule};
-use schemas::{Entity, EntityKind, Target, TargetWorkload};
+use schemas::{Entity, EntityKind, Target, TargetWorkload, pod};
 
 /// Longest name of an object.
 const LONGEST_NAME: usize = 253;
@@ -37,11 +37,11 @@ pub fn workload(entity: &Entity<'_>, kinds: &[&str]) -> Result<Target<'static>, 
     })
 }
 
-/// A pod of a workload, which is known by its uid or by its name.
-pub fn pod(entity: &Entity<'_>, pod: &str) -> Result<Target<'static>, Refusal> {
+/// A pod of a workload, by its reference: it is known by its uid, its name, or both.
+pub fn pod(entity: &Entity<'_>, reference: &str) -> Result<Target<'static>, Refusal> {
     named(&entity.namespace)?;
-    let (name, uid) = if is_uid(pod) { ("", pod) } else { (pod, "") };
-    if uid.is_empty() {
+    let (name, uid) = pod::parts(reference);
+    if uid.is_empty() || !name.is_empty() {
         named(name)?;
     }
     Ok(Target {
@@ -82,11 +82,6 @@ pub fn workload_domain(cluster: &str, entity: &Entity<'_>) -> String {
     topics::lock_domain(cluster, &[&entity.namespace, &entity.name])
 }
 
-/// True for the text of a uid, as the API server writes it.
-pub fn is_uid(text: &str) -> bool {
-    text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
-}
-
 /// Refuses what Kubernetes would not allow as the name of a workload, pod, node or namespace.
 fn named(name: &str) -> Result<(), Refusal> {
     let ends = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
@@ -119,6 +114,8 @@ mod tests {
         let target = pod(&cart, uid).unwrap();
         assert_eq!((target.uid.as_str(), target.name.as_str()), (uid, ""));
         assert_eq!(key(&target), format!("Pod/shop/{uid}"));
+        let target = pod(&cart, &format!("cart-7d4b-x1/{uid}")).unwrap();
+        assert_eq!((target.uid.as_str(), target.name.as_str()), (uid, "cart-7d4b-x1"));
         let target = pod(&cart, "cart-7d4b-x1").unwrap();
         assert_eq!((target.uid.as_str(), key(&target).as_str()), ("", "Pod/shop/cart-7d4b-x1"));
         assert_eq!(target.workload.unwrap().name, "cart");

@@ -181,6 +181,7 @@ fn signal(event: &Event, raw: &Raw<'_>, context: &Context<'_>, out: &mut Reading
     let role = binding.and_then(|body| body.role.as_ref()).map(|role| format!("{}/{}", role.kind, role.name));
     let subjects = binding.map(|body| subjects(body, &mut text)).unwrap_or_default();
     let pod = bound_to(event, "pod-name").map(&mut text).unwrap_or_default();
+    let pod_uid = bound_to(event, "pod-uid").map(&mut text).unwrap_or_default();
     let body = AuditEvent {
         audit_id: Text::from(capped_to(&event.audit_id, AUDIT_ID_BYTES).to_owned()),
         fingerprint: fingerprint(event, cluster, received),
@@ -198,7 +199,7 @@ fn signal(event: &Event, raw: &Raw<'_>, context: &Context<'_>, out: &mut Reading
         source_ip: Text::from(event.source_ips.last().map(|address| text(address)).unwrap_or_default()),
         agent: Text::from(agent_family(&event.user_agent)),
         workload: Text::from(workload_of(&pod, event)),
-        pod: Text::from(pod),
+        pod: Text::from(schemas::pod::reference(&pod, &pod_uid).into_owned()),
         impersonated: Text::from(text(&event.impersonated_user.username)),
         role: Text::from(role.map(|role| text(&role)).unwrap_or_default()),
         subjects,
