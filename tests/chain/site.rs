@@ -73,13 +73,11 @@ impl Site {
         let text = format!(
             "log: {{kafka: {{bootstrap: \"{}\"}}}}\nhttp: {{address: null}}\nmemory: 256MiB\n\
              ingest: {{cluster: rig}}\n\
-             # A day of history is all there is.\n\
+             # Sixty hours of history are all there is.\n\
              detect: {{novelty: {{mature_count: 20, mature_age: 3600000}}}}\n\
              remediate: {{policy: policy.yaml}}\n\
-             observe: {{cluster: rig, kubeconfig: {}}}\n\
              actuate: {{cluster: rig, keys: [{key}], mode: approve, kubeconfig: {}}}\n",
             self.kafka.bootstrap(),
-            self.kubernetes.kubeconfig().display(),
             kubeconfig.display(),
         );
         fs::write(self.path().join("bellbuoy.yaml"), text).expect("the configuration can be written");

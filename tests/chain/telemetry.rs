@@ -7,7 +7,7 @@ use engine::log::Message;
 use serde_json::{Value, json};
 
 /// Time between two scrapes, milliseconds.
-pub const SCRAPE: i64 = 10_000;
+pub const SCRAPE: i64 = 20_000;
 /// The address that no pod has talked to before.
 const POOL: (&str, &str) = ("198.51.100.77", "pool.example.net");
 

@@ -122,5 +122,6 @@ fn outside_protected(config: &Config) -> String {
         format!("^{}$", parts.join(".*"))
     };
     let patterns: Vec<String> = config.protected.iter().chain([&config.namespace]).map(escaped).collect();
-    format!("!request.namespace.matches('{}')", patterns.join("|"))
+    // What is in no namespace has none in its request, either.
+    format!("!has(request.namespace) || !request.namespace.matches('{}')", patterns.join("|"))
 }

@@ -1,6 +1,6 @@
 //! A real control plane comes, rolls out, refuses and replaces, and leaves nothing.
 
-use rig::kubernetes::{Kubernetes, available};
+use rig::kubernetes::{Fault, Kubernetes, Proxy, Rule, available};
 use rig::provided;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -86,6 +86,43 @@ fn a_token_may_what_its_role_says_and_every_request_is_in_the_audit_log() {
         log.lines().filter(bound).filter(|line| line.contains(&resource)).count()
     };
     until("the events are written", || seen("pods") == 1 && seen("secrets") == 1);
+}
+
+#[test]
+fn a_proxy_answers_loses_cuts_and_refuses_what_it_is_told_to_and_passes_on_the_rest() {
+    if !provided(available()) {
+        return;
+    }
+    let kubernetes = Kubernetes::start().expect("a control plane starts");
+    let proxy = Proxy::before(&kubernetes).expect("a proxy starts");
+    let through = kubernetes.kubeconfig_through(&proxy, kubernetes.admin_token()).expect("a file can be written");
+    let says = |arguments: &[&str]| kubernetes.kubectl_as(&through, arguments).map_err(|error| error.to_string());
+    let map = |name: &'static str| ["create", "configmap", name];
+    let is_there = |name: &str| kubernetes.kubectl(&["get", "configmap", name]).is_ok();
+
+    says(&map("passed")).expect("what meets no rule is passed on");
+    assert!(is_there("passed") && proxy.met().is_empty());
+    let wrong_token = kubernetes.kubeconfig_through(&proxy, "nobody").expect("a file can be written");
+    kubernetes.kubectl_as(&wrong_token, &["get", "pods"]).expect_err("a client is who its token says");
+
+    proxy.set([Rule::once("POST", "/configmaps", Fault::Answer { status: 409, retry_after: None })]);
+    let said = says(&map("answered")).expect_err("the proxy answers");
+    assert!(said.contains("the proxy answers 409") && !is_there("answered"), "{said}");
+    says(&map("answered")).expect("only the first request met the fault");
+
+    proxy.set([Rule::once("POST", "/configmaps", Fault::LoseReply)]);
+    says(&map("lost")).expect_err("no answer comes");
+    assert!(is_there("lost"), "and yet it was done");
+
+    proxy.set([Rule::once("POST", "/configmaps", Fault::Refuse)]);
+    says(&map("refused")).expect_err("no answer comes");
+    assert!(!is_there("refused"), "and it was not done");
+
+    proxy.set([Rule::once("GET", "watch=true", Fault::Cut(Duration::from_millis(500)))]);
+    let watched = says(&["get", "configmaps", "--watch", "--output=name"]);
+    assert!(watched.is_ok_and(|watched| watched.contains("configmap/lost")), "what came before the cut is there");
+    assert_eq!(proxy.met().len(), 4);
+    assert!(proxy.met()[1].starts_with("POST /api/v1/namespaces/default/configmaps"), "{:?}", proxy.met());
 }
 
 #[test]

@@ -104,8 +104,9 @@ impl Actuator<'_> {
                 .await;
         };
         command.action = Action { name: inverse.name, parameters: inverse.parameters };
-        let begun = entry.phase == Phase::Undoing;
-        if !begun {
+        let mut standing = Standing::Begun;
+        if entry.phase != Phase::Undoing {
+            standing = Standing::New;
             self.set(entry, Phase::Undoing, "its time is over".to_owned()).await?;
             self.at(Step::Undoing)?;
         }
@@ -117,7 +118,6 @@ impl Actuator<'_> {
                 }
                 Err(LookError::Refused(refused)) => return Err(later(refused)),
             };
-            let standing = if begun { Standing::Begun } else { Standing::New };
             let order = Order { command: &command, recorded: &entry.recorded, undo_at: 0, standing };
             let plan = match (kind.plan)(&order, &view) {
                 Ok(plan) => plan,
@@ -128,7 +128,8 @@ impl Actuator<'_> {
                     self.at(Step::Undone)?;
                     return self.set(entry, Phase::RolledBack, "it is as it was before".to_owned()).await;
                 }
-                Went::LookAgain(_) => {}
+                // Some of it may have been done: what is found then may be our own work.
+                Went::LookAgain(_) => standing = Standing::Begun,
                 Went::Later(why) => return Err(later(why)),
                 Went::Refused(refusal) => return self.set(entry, Phase::RollbackConflict, refusal.sentence).await,
             }

@@ -1,4 +1,5 @@
 //! A control plane with two workloads, a log in memory, and an actuator between them with exactly its own rights.
+#![allow(dead_code, reason = "every suite compiles this module and uses a part of it")]
 
 use actuate::config::{Budgets, Level};
 use actuate::{ActuateError, Config, Step, chain, manifests};
@@ -6,7 +7,7 @@ use engine::clock::{SystemClock, WallClock};
 use engine::log::{CleanupPolicy, Limit, Log, Message, TimestampSource, TopicPartition, TopicSpec, memory};
 use engine::metrics::Metrics;
 use engine::runtime::Stopping;
-use rig::kubernetes::Kubernetes;
+use rig::kubernetes::{Kubernetes, Proxy, Rule};
 use schemas::signing::{self, Signer};
 use schemas::{
     Action, Command, CommandResult, Control, ControlKind, Mode, Precondition, Record as _, RefusalRule, ResultState,
@@ -57,25 +58,39 @@ pub struct Site {
     ended: Arc<AtomicBool>,
     stopping: Stopping,
     actuator: Option<JoinHandle<()>>,
+    proxy: Option<Proxy>,
+    config: Config,
+}
+
+/// Between the actuator and the API server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Between {
+    Nothing,
+    Proxy,
 }
 
 impl Site {
     pub fn start() -> Self {
-        Site::start_with(None)
+        Site::start_with(None, Between::Nothing)
     }
 
     /// With an actuator that is ended when it first comes to a step, and started anew.
     pub fn start_ending_at(step: Step) -> Self {
-        Site::start_with(Some(step))
+        Site::start_with(Some(step), Between::Nothing)
     }
 
-    fn start_with(ending: Option<Step>) -> Self {
+    /// With a proxy before the API server, which does as it is told.
+    pub fn start_behind_proxy() -> Self {
+        Site::start_with(None, Between::Proxy)
+    }
+
+    fn start_with(ending: Option<Step>, between: Between) -> Self {
         let kubernetes = Kubernetes::start().expect("a control plane starts");
         let mut config = Config {
             cluster: "prod".to_owned(),
             keys: vec![signing::hex(signer().public_key().as_bytes())],
             mode: Level::Enforce,
-            budgets: Budgets { per_cluster: 100, per_namespace: 100, ..Budgets::default() },
+            budgets: Budgets { per_cluster: 100, per_namespace: 100, per_workload: 100, ..Budgets::default() },
             ..Config::default()
         };
         for manifest in manifests::all(&config) {
@@ -94,7 +109,11 @@ impl Site {
         }
         let token = kubernetes.token("bellbuoy", manifests::ACCOUNT).expect("it can be made");
         let account = kubernetes.kubeconfig_of(&token).expect("a file can be written");
-        config.kubeconfig = Some(account.clone());
+        let proxy = (between == Between::Proxy).then(|| Proxy::before(&kubernetes).expect("a proxy starts"));
+        config.kubeconfig = Some(match &proxy {
+            Some(proxy) => kubernetes.kubeconfig_through(proxy, &token).expect("a file can be written"),
+            None => account.clone(),
+        });
 
         let clock = Arc::new(Moved { system: SystemClock::new(), by: AtomicI64::new(0) });
         let log = memory::open(&memory::Disk::default(), clock.clone()).expect("a log in memory opens");
@@ -111,8 +130,18 @@ impl Site {
             log.create_topic(&spec).expect("a topic can be made");
         }
         let (ended, stopping) = (Arc::new(AtomicBool::new(false)), Stopping::default());
-        let actuator = run(config, log.clone(), clock.clone(), stopping.clone(), ended.clone(), ending);
-        Site { kubernetes, log, clock, account, ended, stopping, actuator: Some(actuator) }
+        let actuator = run(config.clone(), log.clone(), clock.clone(), stopping.clone(), ended.clone(), ending);
+        Site { kubernetes, log, clock, account, ended, stopping, actuator: Some(actuator), proxy, config }
+    }
+
+    /// From now on these faults happen, and no others.
+    pub fn faults(&self, rules: impl IntoIterator<Item = Rule>) {
+        self.proxy.as_ref().expect("it was started behind a proxy").set(rules);
+    }
+
+    /// How many requests have met a fault so far.
+    pub fn faults_met(&self) -> usize {
+        self.proxy.as_ref().expect("it was started behind a proxy").met().len()
     }
 
     pub fn kubectl(&self, arguments: &[&str]) -> String {
@@ -133,6 +162,20 @@ impl Site {
         let text = |value: &Value| value.as_str().expect("it is a text").to_owned();
         let metadata = &pods["items"][0]["metadata"];
         Pod { name: text(&metadata["name"]), uid: text(&metadata["uid"]), app: app.to_owned() }
+    }
+
+    /// The oldest pod of a workload that has all its pods: when one is too many, its controller ends a younger one.
+    pub fn oldest_pod_of(&self, app: &str) -> Pod {
+        self.kubectl(&["rollout", "status", &format!("deployment/{app}"), "--namespace=shop", "--timeout=60s"]);
+        let pods = self.object(&["pods", "--selector", &format!("app={app}"), "--sort-by=.metadata.creationTimestamp"]);
+        let text = |value: &Value| value.as_str().expect("it is a text").to_owned();
+        let metadata = &pods["items"][0]["metadata"];
+        Pod { name: text(&metadata["name"]), uid: text(&metadata["uid"]), app: app.to_owned() }
+    }
+
+    /// The labels of a pod.
+    pub fn labels(&self, pod: &Pod) -> Value {
+        self.object(&["pod", &pod.name])["metadata"]["labels"].clone()
     }
 
     /// An order to quarantine a pod, signed.
@@ -181,6 +224,11 @@ impl Site {
         command
     }
 
+    /// The configuration of its actuator.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     pub fn send(&self, command: &Command<'_>) {
         self.append(COMMANDS.name, command.lock_domain.as_bytes(), command.encode().expect("it can be written"));
     }
@@ -204,6 +252,10 @@ impl Site {
             Message { topic: topic.into(), key: Some(key.to_vec()), value: Some(value), ..Message::default() };
         producer.send(message).expect("a record is taken");
         producer.commit(&[], None).expect("it is committed");
+    }
+
+    pub fn now(&self) -> i64 {
+        self.clock.now_millis()
     }
 
     pub fn advance(&self, millis: i64) {

@@ -99,7 +99,7 @@ fn told(command: &Command<'_>, rehearsal: &Rehearsal) -> String {
     let said = match rehearsal.outcome {
         Outcome::CarriedOut => "it would be carried out".to_owned(),
         Outcome::Waits if rehearsal.waits_for > 0 => {
-            format!("it would be carried out once {} more of the people who may consent", rehearsal.waits_for)
+            format!("it would be carried out once {} more of those who may have consented", rehearsal.waits_for)
         }
         Outcome::Waits => "it would be carried out when its time comes".to_owned(),
         Outcome::Recommended => "people would be told; nothing would be done".to_owned(),

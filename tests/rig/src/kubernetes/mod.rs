@@ -14,6 +14,9 @@
 mod kubectl;
 mod plane;
 mod programs;
+mod proxy;
+
+pub use proxy::{Fault, Proxy, Rule};
 
 use crate::RigError;
 use plane::Plane;
@@ -106,12 +109,12 @@ impl Kubernetes {
 
     /// A file with which one is whoever a token says.
     pub fn kubeconfig_of(&self, token: &str) -> Result<PathBuf, RigError> {
-        self.plane.kubeconfig_for(&self.server(), token)
+        self.plane.kubeconfig_for(&self.server(), &self.certificate(), token)
     }
 
-    /// A file with which one is whoever a token says, behind another address.
-    pub fn kubeconfig_at(&self, server: &str, token: &str) -> Result<PathBuf, RigError> {
-        self.plane.kubeconfig_for(server, token)
+    /// A file with which one is whoever a token says, through a proxy.
+    pub fn kubeconfig_through(&self, proxy: &Proxy, token: &str) -> Result<PathBuf, RigError> {
+        self.plane.kubeconfig_for(&proxy.server(), proxy.certificate(), token)
     }
 
     /// The administrator's token.

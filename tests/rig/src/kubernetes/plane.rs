@@ -214,10 +214,10 @@ impl Plane {
     }
 
     /// A file with which one is whoever a token says.
-    pub(super) fn kubeconfig_for(&self, server: &str, token: &str) -> Result<PathBuf, RigError> {
+    pub(super) fn kubeconfig_for(&self, server: &str, authority: &Path, token: &str) -> Result<PathBuf, RigError> {
         let folder = tempfile::Builder::new().prefix("user-").tempdir_in(self.folder.path());
         let path = folder.map_err(RigError::process("making a folder for a kubeconfig"))?.keep().join("kubeconfig");
-        write(&path, &self.kubeconfig_text(server, token))?;
+        write(&path, &kubeconfig_text(server, authority, token))?;
         Ok(path)
     }
 
@@ -229,21 +229,7 @@ impl Plane {
         write(&at("tokens.csv"), &format!("{},admin,admin,system:masters\n", self.token))?;
         write(&at("audit-policy.yaml"), AUDIT_POLICY)?;
         write(&at("stages.yaml"), STAGES)?;
-        write(&self.kubeconfig, &self.kubeconfig_text(&self.server(), &self.token))
-    }
-
-    fn kubeconfig_text(&self, server: &str, token: &str) -> String {
-        let authority = if server.starts_with("https:") {
-            format!(", certificate-authority: {:?}", self.certificate().display().to_string())
-        } else {
-            String::new()
-        };
-        format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: rig\n\
-             clusters: [{{name: rig, cluster: {{server: {server:?}{authority}}}}}]\n\
-             users: [{{name: user, user: {{token: {token:?}}}}}]\n\
-             contexts: [{{name: rig, context: {{cluster: rig, user: user}}}}]\n"
-        )
+        write(&self.kubeconfig, &kubeconfig_text(&self.server(), &self.certificate(), &self.token))
     }
 
     fn run(&mut self, name: &'static str, program: &Path, arguments: &[&str]) -> Result<(), RigError> {
@@ -277,6 +263,16 @@ impl Plane {
     fn log(&self, program: &str) -> PathBuf {
         self.folder.path().join(format!("{program}.log"))
     }
+}
+
+fn kubeconfig_text(server: &str, authority: &Path, token: &str) -> String {
+    let authority = authority.display().to_string();
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: rig\n\
+         clusters: [{{name: rig, cluster: {{server: {server:?}, certificate-authority: {authority:?}}}}}]\n\
+         users: [{{name: user, user: {{token: {token:?}}}}}]\n\
+         contexts: [{{name: rig, context: {{cluster: rig, user: user}}}}]\n"
+    )
 }
 
 fn write(path: &Path, text: &str) -> Result<(), RigError> {

@@ -24,6 +24,8 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(60);
 const REACHED_WITHIN: Duration = Duration::from_secs(10);
 const ALTERED_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often a topic without settings is described before the permission is missed.
+const DESCRIPTIONS: usize = 3;
 
 /// Topics whose names begin so are Kafka's own.
 const INTERNAL: &str = "__";
@@ -114,7 +116,7 @@ impl Admin {
         for (name, value) in &settings {
             topic = topic.set(name, value);
         }
-        let results = wait(self.admin.create_topics([&topic], &options()))?;
+        let results = wait(self.admin.create_topics([&topic], &options()));
         let what = format!("to create topic {}", spec.name);
         match results.map_err(|error| answers::error(&what, &error))?.into_iter().next() {
             Some(Err((_, Code::TopicAlreadyExists))) => return Err(LogError::TopicExists { topic: spec.name.clone() }),
@@ -150,7 +152,7 @@ impl Admin {
             change = change.set(name, value);
         }
         let what = format!("to alter topic {}", spec.name);
-        let results = wait(self.admin.alter_configs([&change], &options()))?;
+        let results = wait(self.admin.alter_configs([&change], &options()));
         if let Some(Err((_, code))) = results.map_err(|error| answers::error(&what, &error))?.into_iter().next() {
             return Err(answers::by_code(&what, code, &code.to_string()));
         }
@@ -165,7 +167,7 @@ impl Admin {
     pub(super) fn delete(&self, topic: &str, clock: &dyn WallClock) -> Result<(), LogError> {
         self.partitions(topic)?;
         let what = format!("to delete topic {topic}");
-        let results = wait(self.admin.delete_topics(&[topic], &options()))?;
+        let results = wait(self.admin.delete_topics(&[topic], &options()));
         if let Some(Err((_, code))) = results.map_err(|error| answers::error(&what, &error))?.into_iter().next() {
             return Err(answers::by_code(&what, code, &code.to_string()));
         }
@@ -185,21 +187,44 @@ impl Admin {
 
     /// Settings of topics, by topic; one that is gone meanwhile is left out.
     fn describe(&self, names: &[&str]) -> Result<BTreeMap<String, Vec<ConfigEntry>>, LogError> {
+        let mut described = BTreeMap::new();
+        let mut asked = names.to_vec();
+        for attempt in 0..DESCRIPTIONS {
+            if attempt > 0 {
+                std::thread::sleep(LOOK_EVERY);
+            }
+            // Of a topic that is made or deleted at this moment nothing is shown, either.
+            let mut silent = self.describe_once(&asked, &mut described)?;
+            silent.retain(|name| !matches!(self.partitions(name), Err(LogError::UnknownTopic { .. })));
+            asked.retain(|name| silent.iter().any(|silent| silent == name));
+            if asked.is_empty() {
+                return Ok(described);
+            }
+        }
+        let message = "no settings are shown, as without the permission DescribeConfigs".to_owned();
+        Err(LogError::Refused { what: format!("to describe topic {}", asked[0]), message })
+    }
+
+    /// Adds settings of topics; those of which none are shown are returned.
+    fn describe_once(
+        &self,
+        names: &[&str],
+        described: &mut BTreeMap<String, Vec<ConfigEntry>>,
+    ) -> Result<Vec<String>, LogError> {
         if names.is_empty() {
-            return Ok(BTreeMap::new());
+            return Ok(Vec::new());
         }
         let what = "to describe topics";
         let asked: Vec<ResourceSpecifier<'_>> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-        let answered = wait(self.admin.describe_configs(&asked, &options()))?;
-        let mut described = BTreeMap::new();
+        let answered = wait(self.admin.describe_configs(&asked, &options()));
+        let mut silent = Vec::new();
         for resource in answered.map_err(|error| answers::error(what, &error))? {
             match resource {
                 // The library keeps the reason to itself, and shows an empty answer.
                 Ok(ConfigResource { specifier: OwnedResourceSpecifier::Topic(name), entries })
                     if entries.is_empty() =>
                 {
-                    let message = "no settings are shown, as without the permission DescribeConfigs".to_owned();
-                    return Err(LogError::Refused { what: format!("to describe topic {name}"), message });
+                    silent.push(name);
                 }
                 Ok(ConfigResource { specifier: OwnedResourceSpecifier::Topic(name), entries }) => {
                     described.insert(name, entries);
@@ -208,7 +233,7 @@ impl Admin {
                 Err(code) => return Err(answers::by_code(what, code, &code.to_string())),
             }
         }
-        Ok(described)
+        Ok(silent)
     }
 }
 
@@ -254,11 +279,10 @@ pub(super) fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(ANSWER)).operation_timeout(Some(ANSWER))
 }
 
-/// Waits for an answer; the client's own thread brings it.
-pub(super) fn wait<T>(answer: impl Future<Output = T>) -> Result<T, LogError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime = runtime.map_err(|error| LogError::Unavailable { message: format!("no runtime: {error}") })?;
-    Ok(runtime.block_on(answer))
+/// Waits for an answer; the client's own thread brings it. The caller's thread may be one that drives futures of its
+/// own, so no runtime is entered.
+pub(super) fn wait<T>(answer: impl Future<Output = T>) -> T {
+    futures_executor::block_on(answer)
 }
 
 /// Waits until a change is seen.

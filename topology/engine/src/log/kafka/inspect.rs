@@ -127,7 +127,7 @@ impl Look {
         let what = format!("to create topic {name}");
         let replication = self.clients.config.replication.map_or(-1, i32::from);
         let topic = NewTopic::new(name, 1, TopicReplication::Fixed(replication));
-        let answer = wait(self.client.create_topics([&topic], &options().validate_only(true)))?;
+        let answer = wait(self.client.create_topics([&topic], &options().validate_only(true)));
         match answer.map_err(|error| answers::error(&what, &error))?.into_iter().next() {
             Some(Err((_, code))) if code != Code::TopicAlreadyExists => {
                 Err(answers::by_code(&what, code, &code.to_string()))
@@ -158,7 +158,7 @@ impl Look {
     /// cluster says of a single resource.
     fn describe(&self, resource: ResourceSpecifier<'_>) -> Result<Settings, Outcome> {
         let what = format!("to describe {resource:?}");
-        let described = wait(self.client.describe_configs([&resource], &options())).map_err(|e| Outcome::of(&e))?;
+        let described = wait(self.client.describe_configs([&resource], &options()));
         let mut settings = Settings::new();
         for resource in described.map_err(|error| Outcome::of(&answers::error(&what, &error)))? {
             let resource = resource.map_err(|code| Outcome::of(&answers::by_code(&what, code, &code.to_string())))?;

@@ -83,7 +83,7 @@ impl Admin {
         }
         // A member that was killed counts until its session ends.
         settle(clock, &what, || {
-            let results = wait(self.admin.delete_groups(&[group], &options()))?.map_err(fault)?;
+            let results = wait(self.admin.delete_groups(&[group], &options())).map_err(fault)?;
             match results.into_iter().next() {
                 Some(Err((_, Code::NonEmptyGroup))) => Ok(false),
                 Some(Err((_, code))) if code != Code::GroupIdNotFound => {
