@@ -14,6 +14,7 @@ use schemas::{
     RiskClass, Rollback, Target,
 };
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -58,6 +59,7 @@ pub struct Site {
     ended: Arc<AtomicBool>,
     stopping: Stopping,
     actuator: Option<JoinHandle<()>>,
+    others: Vec<JoinHandle<()>>,
     proxy: Option<Proxy>,
     config: Config,
 }
@@ -131,7 +133,18 @@ impl Site {
         }
         let (ended, stopping) = (Arc::new(AtomicBool::new(false)), Stopping::default());
         let actuator = run(config.clone(), log.clone(), clock.clone(), stopping.clone(), ended.clone(), ending);
-        Site { kubernetes, log, clock, account, ended, stopping, actuator: Some(actuator), proxy, config }
+        Site {
+            kubernetes,
+            log,
+            clock,
+            account,
+            ended,
+            stopping,
+            actuator: Some(actuator),
+            others: Vec::new(),
+            proxy,
+            config,
+        }
     }
 
     /// From now on these faults happen, and no others.
@@ -274,8 +287,53 @@ impl Site {
         })
     }
 
+    /// Fails unless every actuator's chain of results is whole.
     pub fn chain_is_whole(&self) {
-        self.results(|results| assert_eq!(chain::first_fault(results), None));
+        self.results(|results| {
+            let names: BTreeSet<&str> = results.iter().map(|one| one.chain.as_str()).collect();
+            for name in names {
+                let own: Vec<CommandResult<'_>> = results.iter().filter(|one| one.chain == name).cloned().collect();
+                assert_eq!(chain::first_fault(&own), None, "the chain of {name}");
+            }
+        });
+    }
+
+    /// Another actuator of another name, on the same log and cluster, until the site ends.
+    pub fn start_another(&mut self) {
+        let config = Config { name: "another".to_owned(), ..self.config.clone() };
+        let ended = Arc::new(AtomicBool::new(false));
+        let another = run(config, self.log.clone(), self.clock.clone(), self.stopping.clone(), ended, None);
+        self.others.push(another);
+    }
+
+    /// Ends all actuators and starts one anew: it remembers nothing.
+    pub fn start_anew(&mut self) {
+        self.stopping.stop();
+        self.join();
+        self.stopping = Stopping::default();
+        let ended = self.ended.clone();
+        let config = self.config.clone();
+        self.actuator = Some(run(config, self.log.clone(), self.clock.clone(), self.stopping.clone(), ended, None));
+    }
+
+    fn join(&mut self) {
+        for actuator in self.actuator.take().into_iter().chain(self.others.drain(..)) {
+            // Its panic was printed by its own thread.
+            let _ = actuator.join();
+        }
+    }
+
+    /// Turns the kill switch of the control topic on or off.
+    pub fn kill_switch(&self, value: &'static str) {
+        let control = Control {
+            kind: ControlKind::KillSwitch,
+            id: "night".into(),
+            value: value.into(),
+            author: "ada".into(),
+            at: self.clock.now_millis(),
+            ..Control::default()
+        };
+        self.append(CONTROL.name, b"kill-switch", control.encode().expect("it can be written"));
     }
 
     fn results<T>(&self, look: impl FnOnce(&[CommandResult<'_>]) -> T) -> T {
@@ -342,10 +400,7 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         self.stopping.stop();
-        if let Some(actuator) = self.actuator.take() {
-            // Its panic was printed by its own thread.
-            let _ = actuator.join();
-        }
+        self.join();
     }
 }
 

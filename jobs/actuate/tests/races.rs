@@ -1,0 +1,96 @@
+//! Two actuators at once, orders that come again, and switches that people turn while something is under way.
+
+mod site;
+
+use rig::kubernetes::{Fault, Rule};
+use schemas::{Command, Mode, RefusalRule, ResultState};
+use site::{MINUTE, Pod, Site, provided};
+use std::time::Duration;
+
+fn verified(site: &Site, order: &Command<'_>) -> bool {
+    site.states(order).contains(&ResultState::Verified)
+}
+
+#[test]
+fn of_two_actuators_one_does_it_and_what_comes_again_is_not_done_again() {
+    if !provided() {
+        return;
+    }
+    let mut site = Site::start();
+    site.start_another();
+    let pods: Vec<Pod> = ["cart", "web"].into_iter().map(|app| site.oldest_pod_of(app)).collect();
+    let orders: Vec<Command<'static>> = pods.iter().map(|pod| site.quarantine(pod, Mode::Enforce)).collect();
+    // Twice, and the later one first.
+    for order in orders.iter().rev().chain(&orders) {
+        site.send(order);
+    }
+    for order in &orders {
+        site.until("it is done", |site| verified(site, order));
+    }
+    // An actuator that remembers nothing reads them all again, and once more from somebody who kept them.
+    site.start_anew();
+    site.start_another();
+    orders.iter().for_each(|order| site.send(order));
+    let next = site.quarantine(&site.oldest_pod_of("cart"), Mode::Enforce);
+    let next = site.signed(next, "the next");
+    site.send(&next);
+    site.until("the next is told of", |site| !site.states(&next).is_empty());
+    for order in &orders {
+        site.advance(0);
+        let done = site.states(order).into_iter().filter(|state| *state == ResultState::Verified).count();
+        assert_eq!(done, 1, "{}: it is told once", order.id);
+    }
+    site.advance(31 * MINUTE);
+    for (order, pod) in orders.iter().zip(&pods) {
+        site.until("it is undone", |site| site.states(order).ends_with(&[ResultState::RolledBack]));
+        assert_eq!(site.changes(pod).1, 2, "{}: the pod was changed once and changed back once", order.id);
+    }
+    site.chain_is_whole();
+}
+
+#[test]
+fn a_kill_switch_stops_what_is_new_and_what_is_half_done_and_never_the_undoing() {
+    if !provided() {
+        return;
+    }
+    let site = Site::start_behind_proxy();
+    let order = |app: &str, id: &str| {
+        let order = site.quarantine(&site.oldest_pod_of(app), Mode::Enforce);
+        site.signed(order, id)
+    };
+    let before = order("web", "before the switch");
+    site.send(&before);
+    site.until("it is done", |site| verified(site, &before));
+
+    site.kill_switch("on");
+    let on_topic = order("cart", "while the topic says no");
+    site.send(&on_topic);
+    site.until("it is refused", |site| site.refusal(&on_topic) == Some(RefusalRule::Killed));
+    site.advance(31 * MINUTE);
+    site.until("it is undone all the same", |site| site.states(&before).ends_with(&[ResultState::RolledBack]));
+    site.kill_switch("off");
+
+    // Between two requests of one order: what was done of it is undone.
+    let pod = site.oldest_pod_of("cart");
+    let (labels, changed) = (site.labels(&pod), site.changes(&pod));
+    let half_way = site.signed(site.quarantine(&pod, Mode::Enforce), "half way");
+    site.faults([Rule::once("PATCH", "/networkpolicies/", Fault::Slow(Duration::from_secs(4)))]);
+    site.send(&half_way);
+    site.until("the first request is on its way", |site| site.faults_met() == 1);
+    site.kubectl(&["create", "configmap", "bellbuoy-kill-switch", "--namespace=bellbuoy", "--from-literal=state=on"]);
+    site.until("it is undone", |site| site.states(&half_way).ends_with(&[ResultState::RolledBack]));
+    assert_eq!(site.labels(&pod), labels);
+    let (made, relabelled, removed) = site.changes(&pod);
+    assert_eq!((made - changed.0, relabelled - changed.1, removed - changed.2), (1, 0, 1), "policy made and removed");
+
+    let in_cluster = order("web", "while the cluster says no");
+    site.send(&in_cluster);
+    site.until("it is refused", |site| site.refusal(&in_cluster) == Some(RefusalRule::Killed));
+    site.faults([Rule { times: usize::MAX, ..Rule::once("GET", "bellbuoy-kill-switch", Fault::Refuse) }]);
+    site.kubectl(&["delete", "configmap", "bellbuoy-kill-switch", "--namespace=bellbuoy"]);
+    let unreadable = order("web", "while nobody can tell");
+    site.send(&unreadable);
+    site.until("it is refused", |site| site.refusal(&unreadable) == Some(RefusalRule::Killed));
+    site.faults([]);
+    site.chain_is_whole();
+}
