@@ -87,6 +87,33 @@ fn a_fault_of_the_configuration_is_shown_where_it_is() {
 }
 
 #[test]
+fn the_actuator_says_what_it_needs_before_it_obeys_anybody() {
+    let at = folder();
+    let wrong = |arguments: &[&str]| refused(bellbuoy(at.path(), arguments));
+    let (code, error) = wrong(&["run", "actuate"]);
+    assert!(code == 64 && error.contains("actuate.cluster is empty"), "{error}");
+    let (code, error) = wrong(&["run", "all", "--with-actuator", "--kafka", "localhost:1"]);
+    assert!(code == 64 && error.contains("bellbuoy run actuate"), "{error}");
+    assert_eq!(wrong(&["run", "actuate", "--until-complete"]).0, 64);
+    assert_eq!(wrong(&["actuate"]).0, 64);
+
+    // Somebody whose key is wrong must be able to look at the right one.
+    std::fs::write(at.path().join("bellbuoy.yaml"), "actuate: {cluster: prod, keys: [beef]}\n").unwrap();
+    assert!(wrong(&["run", "actuate"]).1.contains("actuate.keys[0]: a public key is 64 hexadecimal digits"));
+    let key = done(bellbuoy(at.path(), &["keys", "generate", "signing.pem"]));
+    assert_eq!(done(bellbuoy(at.path(), &["keys", "show", "signing.pem"])), key);
+    let key = key.split_whitespace().last().unwrap();
+    std::fs::write(at.path().join("bellbuoy.yaml"), format!("actuate: {{cluster: prod, keys: [{key}]}}\n")).unwrap();
+
+    let manifests = done(bellbuoy(at.path(), &["actuate", "--manifests", "--json"]));
+    let manifests: Value = serde_json::from_str(&manifests).unwrap();
+    let named = |kind: &str| manifests["items"].as_array().unwrap().iter().filter(|one| one["kind"] == kind).count();
+    assert_eq!(named("ServiceAccount"), 1);
+    assert_eq!(named("ClusterRole"), 2, "what only recommends needs no right to act");
+    assert!(named("ValidatingAdmissionPolicy") > 5);
+}
+
+#[test]
 fn what_is_printed_is_a_configuration_that_prints_the_same() {
     let at = folder();
     let printed = done(command(at.path(), &["--print-config"]).env("BELLBUOY__LANES__DETECT", "3").output().unwrap());

@@ -16,13 +16,12 @@ use std::path::{Path, PathBuf};
 
 /// Options of `actuate`.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false, args = ["dry_run", "manifests"])]
 pub struct Actuate {
     /// Say what would become of an order, as `commands show ID --json` writes it, without doing it; - for standard input
     ///
     /// Signature, time, consent, kill switch, budgets and guards are looked at, and each request is put to the API
     /// server as a dry run. Exit code 1 says that the order would be refused.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", required_unless_present = "manifests", conflicts_with = "manifests")]
     dry_run: Option<PathBuf>,
     /// Print what a cluster needs: account, roles of the actions that are enabled, kind of the ledger, admission policies
     #[arg(long)]

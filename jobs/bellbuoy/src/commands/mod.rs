@@ -35,6 +35,7 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), Error> {
     match &arguments.command {
         Some(Command::Completions { shell }) => return completions(*shell),
         Some(Command::Evaluate(command)) => return evaluate::execute(command),
+        Some(Command::Keys(command)) => return keys::execute(command),
         Some(Command::Config(config)) if config.default => return listing::text(settings::DEFAULT_FILE),
         _ => {}
     }
@@ -61,13 +62,13 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), Error> {
         Some(Command::Commands(command)) => orders::execute(settings, &command),
         Some(Command::KillSwitch(command)) => kill_switch::execute(settings, &command),
         Some(Command::Actuate(asked)) => actuate::execute(settings, &asked),
-        Some(Command::Keys(command)) => keys::execute(&command),
         Some(Command::Doctor(listed)) => doctor::execute(settings, file.as_deref(), listed.json),
         Some(Command::Version(listed)) => version::execute(&settings, listed.json),
         Some(Command::Config(_)) => print(&settings),
         // Done above.
         Some(Command::Completions { shell }) => completions(shell),
         Some(Command::Evaluate(command)) => evaluate::execute(&command),
+        Some(Command::Keys(command)) => keys::execute(&command),
     }
 }
 

@@ -66,7 +66,8 @@ pub(super) fn execute(settings: Settings, run: &Run) -> Result<(), Error> {
         tracing::info!(service = name, failed = result.is_err(), "ended");
         first = first.and(result);
     }
-    for (lane, at) in status.lanes() {
+    let lanes = status.lanes();
+    for (lane, at) in lanes.iter().filter(|(name, _)| !services::SERVICES.contains(&name.as_str())) {
         tracing::info!(lane, records = at.records, "lane ended");
     }
     first
