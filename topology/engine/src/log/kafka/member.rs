@@ -307,8 +307,11 @@ impl Drop for Member {
     fn drop(&mut self) {
         self.consumer.context().leave();
         // A client that waits for an answer to a change would never close: what nobody has answered is answered here.
+        // Nothing is answered that nobody asked: the question would still come when the group has ended, which never says
+        // a word again.
         let mut open = vec![(Answer::GivenUp, std::mem::take(&mut self.revoked))];
         open.push((Answer::TakenUp, std::mem::take(&mut self.assigned)));
+        open.retain(|(_, partitions)| !partitions.is_empty());
         while let Some(change) = self.consumer.context().next() {
             open.push(match change {
                 Change::Assigned(partitions) => (Answer::TakenUp, partitions),

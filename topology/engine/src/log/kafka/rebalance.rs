@@ -73,6 +73,10 @@ impl ConsumerContext for Rebalances {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let assigned = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.leaving.load(Ordering::SeqCst) {
+            // A group that has ended drops what it is asked without an answer, and the call would wait for ever.
+            if consumer.closed() {
+                return;
+            }
             // The owner is gone; a client that waits for it would never close.
             let given_up = match consumer.rebalance_protocol() {
                 RebalanceProtocol::Cooperative if assigned => consumer.incremental_assign(list),
