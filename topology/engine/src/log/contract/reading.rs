@@ -118,6 +118,13 @@ pub(super) fn limits(stage: Stage<'_>) -> Result<(), Failure> {
 pub(super) fn beyond_end(stage: Stage<'_>) -> Result<(), Failure> {
     let at = stage.topic("t", 1)?;
     stage.write(&at, &["a"])?;
+    // What is committed is seen a moment after it is acknowledged, and the end with it.
+    for _ in 0..100 {
+        if !stage.values(&at)?.is_empty() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
     let end = stage.log.bounds(&at)?.end;
     let batch = stage.log.read(&at, end, ALL_OF_IT)?;
     same("at the end", (batch.records.len(), batch.next, batch.end), (0, end, end))?;

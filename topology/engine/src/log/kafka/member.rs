@@ -321,6 +321,7 @@ impl Drop for Member {
         for (answer, partitions) in open {
             let places: Vec<_> = partitions.iter().map(|partition| (partition, Offset::Invalid)).collect();
             let given_up = if self.protocol == Protocol::Classic { Answer::GivenUp } else { answer };
+            self.consumer.context().answered();
             if let Err(error) = self.answer(given_up, &places) {
                 tracing::debug!(member = self.name, %error, "while leaving a group");
             }

@@ -13,6 +13,11 @@ use rdkafka::{Statistics, TopicPartitionList};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a group is given to end by itself: a look after the other. Between its own threads it takes microseconds.
+const LOOKS: u32 = 50;
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A change of the assignment, as the cluster decided it.
 #[derive(Debug)]
@@ -28,6 +33,8 @@ pub(super) struct Rebalances {
     /// Last stable offset of partitions, as of the library's last figures.
     ends: Mutex<BTreeMap<TopicPartition, i64>>,
     leaving: AtomicBool,
+    /// Whether anything was answered since.
+    answered: AtomicBool,
 }
 
 impl Rebalances {
@@ -42,6 +49,11 @@ impl Rebalances {
 
     pub(super) fn leave(&self) {
         self.leaving.store(true, Ordering::SeqCst);
+    }
+
+    /// Says that the owner, who leaves, has answered what it had been asked.
+    pub(super) fn answered(&self) {
+        self.answered.store(true, Ordering::SeqCst);
     }
 }
 
@@ -73,8 +85,7 @@ impl ConsumerContext for Rebalances {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let assigned = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.leaving.load(Ordering::SeqCst) {
-            // A group that has ended drops what it is asked without an answer, and the call would wait for ever.
-            if consumer.closed() {
+            if self.answered.swap(true, Ordering::SeqCst) && ends(consumer) {
                 return;
             }
             // The owner is gone; a client that waits for it would never close.
@@ -94,4 +105,16 @@ impl ConsumerContext for Rebalances {
         let change = if assigned { Change::Assigned(partitions) } else { Change::Revoked(partitions) };
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
     }
+}
+
+/// True if the group ends by itself. One answer may end it while another question is still queued, and a group that has
+/// ended drops what it is told without a word: whoever answers that question waits for ever.
+fn ends(consumer: &BaseConsumer<Rebalances>) -> bool {
+    for _ in 0..LOOKS {
+        if consumer.closed() {
+            return true;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    false
 }
