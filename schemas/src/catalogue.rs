@@ -19,6 +19,8 @@ pub enum SchemaName {
     Command,
     /// [`crate::CommandResult`].
     Result,
+    /// [`crate::Notification`].
+    Notification,
     /// [`crate::Control`].
     Control,
     /// [`crate::ObjectRecord`].
@@ -29,12 +31,13 @@ pub enum SchemaName {
 
 impl SchemaName {
     /// Every schema, in the order data meets them.
-    pub const ALL: [SchemaName; 8] = [
+    pub const ALL: [SchemaName; 9] = [
         SchemaName::Signal,
         SchemaName::Anomaly,
         SchemaName::Incident,
         SchemaName::Command,
         SchemaName::Result,
+        SchemaName::Notification,
         SchemaName::Control,
         SchemaName::Object,
         SchemaName::DeadLetter,
@@ -48,6 +51,7 @@ impl SchemaName {
             SchemaName::Incident => "incident",
             SchemaName::Command => "command",
             SchemaName::Result => "result",
+            SchemaName::Notification => "notification",
             SchemaName::Control => "control",
             SchemaName::Object => "object",
             SchemaName::DeadLetter => "dead_letter",
@@ -86,6 +90,7 @@ const PUBLISHED: &[(SchemaName, u32, &str)] = &[
     (SchemaName::Incident, 2, include_str!("../avro/incident/v2.avsc")),
     (SchemaName::Command, 1, include_str!("../avro/command/v1.avsc")),
     (SchemaName::Result, 1, include_str!("../avro/result/v1.avsc")),
+    (SchemaName::Notification, 1, include_str!("../avro/notification/v1.avsc")),
     (SchemaName::Control, 1, include_str!("../avro/control/v1.avsc")),
     (SchemaName::Object, 1, include_str!("../avro/object/v1.avsc")),
     (SchemaName::DeadLetter, 1, include_str!("../avro/dead_letter/v1.avsc")),

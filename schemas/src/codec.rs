@@ -14,8 +14,8 @@
 
 use crate::catalogue::{Published, by_fingerprint, current};
 use crate::{
-    AnomalyRecord, Command, CommandResult, Control, DeadLetter, IncidentRecord, ObjectRecord, SchemaError, SchemaName,
-    Signal,
+    AnomalyRecord, Command, CommandResult, Control, DeadLetter, IncidentRecord, Notification, ObjectRecord,
+    SchemaError, SchemaName, Signal,
 };
 use serde::{Deserialize, Serialize};
 use serde_avro_fast::de::read::SliceRead;
@@ -76,6 +76,9 @@ impl<'a> Record<'a> for IncidentRecord<'a> {
 }
 impl<'a> Record<'a> for ObjectRecord<'a> {
     const SCHEMA: SchemaName = SchemaName::Object;
+}
+impl<'a> Record<'a> for Notification<'a> {
+    const SCHEMA: SchemaName = SchemaName::Notification;
 }
 impl<'a> Record<'a> for Control<'a> {
     const SCHEMA: SchemaName = SchemaName::Control;

@@ -3,8 +3,8 @@
 use crate::catalogue::{Published, list};
 use crate::codec::header;
 use crate::{
-    AnomalyRecord, Command, CommandResult, Control, DeadLetter, IncidentRecord, ObjectRecord, Record, SchemaError,
-    SchemaName, Signal, json,
+    AnomalyRecord, Command, CommandResult, Control, DeadLetter, IncidentRecord, Notification, ObjectRecord, Record,
+    SchemaError, SchemaName, Signal, json,
 };
 
 /// Decodes the bytes as a record, and as the body of a record of every published version.
@@ -35,6 +35,7 @@ fn encode_again(name: SchemaName, record: &[u8]) -> Result<Vec<u8>, SchemaError>
         SchemaName::Incident => IncidentRecord::decode(record)?.encode(),
         SchemaName::Command => Command::decode(record)?.encode(),
         SchemaName::Result => CommandResult::decode(record)?.encode(),
+        SchemaName::Notification => Notification::decode(record)?.encode(),
         SchemaName::Control => Control::decode(record)?.encode(),
         SchemaName::Object => ObjectRecord::decode(record)?.encode(),
         SchemaName::DeadLetter => DeadLetter::decode(record)?.encode(),

@@ -4,8 +4,8 @@
 
 use crate::codec::open;
 use crate::{
-    AnomalyRecord, Command, CommandResult, Control, DeadLetter, IncidentRecord, ObjectRecord, Record, SchemaError,
-    SchemaName, Signal,
+    AnomalyRecord, Command, CommandResult, Control, DeadLetter, IncidentRecord, Notification, ObjectRecord, Record,
+    SchemaError, SchemaName, Signal,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -36,6 +36,7 @@ pub fn render(bytes: &[u8]) -> Result<Rendered, SchemaError> {
         SchemaName::Incident => value(schema, &IncidentRecord::decode(bytes)?),
         SchemaName::Command => value(schema, &Command::decode(bytes)?),
         SchemaName::Result => value(schema, &CommandResult::decode(bytes)?),
+        SchemaName::Notification => value(schema, &Notification::decode(bytes)?),
         SchemaName::Control => value(schema, &Control::decode(bytes)?),
         SchemaName::Object => value(schema, &ObjectRecord::decode(bytes)?),
         SchemaName::DeadLetter => value(schema, &DeadLetter::decode(bytes)?),

@@ -15,11 +15,13 @@ pub mod glob;
 pub mod hostile;
 pub mod incident;
 pub mod json;
+pub mod notification;
 pub mod object;
 pub mod pod;
 pub mod provenance;
 pub mod registry;
 pub mod result;
+pub mod selector;
 pub mod signal;
 pub mod signing;
 mod text;
@@ -44,9 +46,11 @@ pub use incident::{
     AnomalyId, BlastRadius, Cause, Incident, IncidentBody, IncidentRecord, IncidentState, Link, Member, Notice,
     TimelineEntry, TimelineKind,
 };
+pub use notification::{Notification, NotificationBody};
 pub use object::{ObjectLabel, ObjectRecord, OwnerReference};
 pub use provenance::OffsetRange;
 pub use registry::{Report, check};
 pub use result::{ApiOperation, ApprovalGiven, CommandResult, Refusal, RefusalRule, ResultState, Verification};
+pub use selector::Selector;
 pub use signal::Signal;
 pub use text::Text;

@@ -4,8 +4,8 @@
 //! schema and appends to `fingerprints.txt`; it never touches an older version. Read the difference before committing.
 
 use schemas::{
-    AnomalyRecord, Command, CommandResult, Control, DeadLetter, IncidentRecord, ObjectRecord, Published, Record,
-    SchemaError, SchemaName, Signal, list,
+    AnomalyRecord, Command, CommandResult, Control, DeadLetter, IncidentRecord, Notification, ObjectRecord, Published,
+    Record, SchemaError, SchemaName, Signal, list,
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -230,6 +230,7 @@ fn to_json(name: SchemaName, bytes: &[u8]) -> Result<Value, SchemaError> {
         SchemaName::Incident => serde_json::to_value(IncidentRecord::decode(bytes)?),
         SchemaName::Command => serde_json::to_value(Command::decode(bytes)?),
         SchemaName::Result => serde_json::to_value(CommandResult::decode(bytes)?),
+        SchemaName::Notification => serde_json::to_value(Notification::decode(bytes)?),
         SchemaName::Control => serde_json::to_value(Control::decode(bytes)?),
         SchemaName::Object => serde_json::to_value(ObjectRecord::decode(bytes)?),
         SchemaName::DeadLetter => serde_json::to_value(DeadLetter::decode(bytes)?),
@@ -244,6 +245,7 @@ fn to_bytes(name: SchemaName, json: &str) -> Result<Vec<u8>, SchemaError> {
         SchemaName::Incident => serde_json::from_str::<IncidentRecord<'_>>(json).unwrap().encode(),
         SchemaName::Command => serde_json::from_str::<Command<'_>>(json).unwrap().encode(),
         SchemaName::Result => serde_json::from_str::<CommandResult<'_>>(json).unwrap().encode(),
+        SchemaName::Notification => serde_json::from_str::<Notification<'_>>(json).unwrap().encode(),
         SchemaName::Control => serde_json::from_str::<Control<'_>>(json).unwrap().encode(),
         SchemaName::Object => serde_json::from_str::<ObjectRecord<'_>>(json).unwrap().encode(),
         SchemaName::DeadLetter => serde_json::from_str::<DeadLetter<'_>>(json).unwrap().encode(),

@@ -2,8 +2,8 @@
 //!
 //! Invariant: two configurations with the same [`Config::logic_hash`] give the same output for the same log.
 
-use crate::selector::Selector;
 use schemas::Family;
+use schemas::Selector;
 use serde::{Deserialize, Serialize};
 
 /// Version of what the same log and configuration lead to; raised with every change of output.

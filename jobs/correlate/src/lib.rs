@@ -18,7 +18,6 @@ mod notice;
 mod record;
 mod relations;
 mod rounds;
-mod selector;
 mod stored;
 mod suspects;
 
@@ -26,7 +25,6 @@ pub use config::{Config, SEMANTICS};
 pub use correlator::{Correlator, Round, Told};
 pub use memory::Memory;
 pub use notice::Mute;
-pub use selector::Selector;
 
 /// Every way to belong together: its name in incidents, and what it says in one sentence.
 pub fn relations() -> impl Iterator<Item = (&'static str, &'static str)> {

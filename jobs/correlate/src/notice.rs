@@ -10,7 +10,7 @@
 use crate::assessment::{Assessment, touched};
 use crate::config::{Alerts, Always, Config, Maintenance, Transitions};
 use crate::memory::{Case, Memory};
-use crate::selector::Selector;
+use schemas::Selector;
 use schemas::{Band, Family, Notice};
 use serde::{Deserialize, Serialize};
 

@@ -42,8 +42,12 @@ pub struct Metrics {
     pub commands: IntCounterVec,
     /// `bellbuoy_refusals_total{remedy,rule}`: remedies that policy proposed and a rule refused or lowered.
     pub refusals: IntCounterVec,
-    /// What became of commands, by action and state.
+    /// `bellbuoy_results_total{action,state}`: what became of commands.
     pub results: IntCounterVec,
+    /// `bellbuoy_objects_total{kind,result}`: changes of a cluster's objects, by what became of them.
+    pub objects: IntCounterVec,
+    /// `bellbuoy_notifications_total{target,result}`: tellings of incidents, by what became of them.
+    pub notifications: IntCounterVec,
     /// `bellbuoy_divergences_total`: replays that gave other output than had been published; must stay 0.
     pub divergences: IntCounter,
     /// `bellbuoy_flushes_total`: task states stored.
@@ -127,6 +131,16 @@ impl Metrics {
                 "bellbuoy_results_total",
                 "what became of commands, by action and state",
                 &["action", "state"],
+            ),
+            objects: counters(
+                "bellbuoy_objects_total",
+                "changes of a cluster's objects, by what became of them",
+                &["kind", "result"],
+            ),
+            notifications: counters(
+                "bellbuoy_notifications_total",
+                "tellings of incidents, by what became of them",
+                &["target", "result"],
             ),
             divergences: counter(
                 "bellbuoy_divergences_total",

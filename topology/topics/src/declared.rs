@@ -53,7 +53,7 @@ pub const INCIDENTS: Topic = Topic {
     cleanup: days(90),
     schema: Some("incident"),
     producer: "correlate",
-    consumers: &["remediate"],
+    consumers: &["remediate", "notify"],
 };
 
 /// Commands.
@@ -82,6 +82,19 @@ pub const RESULTS: Topic = Topic {
     consumers: &[],
 };
 
+/// Notifications.
+pub const NOTIFICATIONS: Topic = Topic {
+    name: "bellbuoy.notifications.v1",
+    carries: "what people have been told, a notifier's memory",
+    key: "notifier/what it is about",
+    partitions: ONE_PARTITION,
+    partition_group: None,
+    cleanup: Cleanup::Compact,
+    schema: Some("notification"),
+    producer: "notify",
+    consumers: &["notify"],
+};
+
 /// Control.
 pub const CONTROL: Topic = Topic {
     name: "bellbuoy.control.v1",
@@ -92,7 +105,7 @@ pub const CONTROL: Topic = Topic {
     cleanup: Cleanup::Compact,
     schema: Some("control"),
     producer: "people",
-    consumers: &["ingest", "actuate"],
+    consumers: &["ingest", "actuate", "notify"],
 };
 
 /// Objects.
@@ -122,7 +135,8 @@ pub const DEAD_LETTERS: Topic = Topic {
 };
 
 /// Every topic of ours.
-pub const ALL: &[Topic] = &[SIGNALS, ANOMALIES, INCIDENTS, COMMANDS, RESULTS, CONTROL, OBJECTS, DEAD_LETTERS];
+pub const ALL: &[Topic] =
+    &[SIGNALS, ANOMALIES, INCIDENTS, COMMANDS, RESULTS, NOTIFICATIONS, CONTROL, OBJECTS, DEAD_LETTERS];
 
 /// The declared topic of this name.
 pub fn find(name: &str) -> Option<&'static Topic> {

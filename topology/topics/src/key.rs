@@ -24,10 +24,19 @@ pub fn object_key(cluster: &str, uid: &str) -> String {
     format!("{}/{uid}", part(cluster))
 }
 
+/// Key of a notifier's memory: `parts` name what it is about.
+pub fn notification_key(notifier: &str, parts: &[&str]) -> String {
+    path(notifier, parts)
+}
+
 /// Lock domain of a command, which is also its key: commands of one domain run one after the other. `parts` name it
 /// within the cluster: namespace and workload, a node, or `rbac`, kind and name of a binding.
 pub fn lock_domain(cluster: &str, parts: &[&str]) -> String {
-    parts.iter().fold(part(cluster).into_owned(), |domain, name| format!("{domain}/{}", part(name)))
+    path(cluster, parts)
+}
+
+fn path(first: &str, parts: &[&str]) -> String {
+    parts.iter().fold(part(first).into_owned(), |path, name| format!("{path}/{}", part(name)))
 }
 
 /// A name within a key: a slash in it must not look like the key's own.
@@ -50,6 +59,7 @@ mod tests {
         assert_eq!(object_key("prod", "0b1d"), "prod/0b1d");
         assert_eq!(lock_domain("prod", &["shop", "cart"]), "prod/shop/cart");
         assert_eq!(lock_domain("prod", &["node-1"]), "prod/node-1");
+        assert_eq!(notification_key("notifier", &["position", "3"]), "notifier/position/3");
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod topic;
 pub use declared::{ALL, find};
 pub use diff::{Change, Existing, Wanted, diff, wanted};
 pub use error::TopicError;
-pub use key::{cluster_key, control_key, lock_domain, object_key, signal_key};
+pub use key::{cluster_key, control_key, lock_domain, notification_key, object_key, signal_key};
 pub use partition::{murmur2, partition_for};
 pub use raw::{RAW, RawTopic};
 pub use switches::{Switch, Switches};

@@ -2,7 +2,7 @@
 //!
 //! A value may end with `*`. Every key must match.
 
-use schemas::Entity;
+use crate::{Entity, EntityKind};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::str::FromStr;
@@ -29,7 +29,7 @@ impl Selector {
                 "cluster" => cluster,
                 "namespace" => &entity.namespace,
                 "kind" => entity.kind.as_str(),
-                "workload" if entity.kind != schemas::EntityKind::Workload => return false,
+                "workload" if entity.kind != EntityKind::Workload => return false,
                 _ => &entity.name,
             };
             match wanted.strip_suffix('*') {
@@ -37,6 +37,13 @@ impl Selector {
                 None => is == wanted,
             }
         })
+    }
+}
+
+impl Selector {
+    /// Its conditions, key and wanted value.
+    pub fn conditions(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 }
 
@@ -80,7 +87,6 @@ impl<'de> Deserialize<'de> for Selector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use schemas::EntityKind;
 
     #[test]
     fn every_condition_must_hold_and_a_star_stands_for_any_ending() {
