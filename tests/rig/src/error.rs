@@ -81,6 +81,9 @@ pub enum RigError {
         /// What was found instead.
         found: String,
     },
+    /// There is no Alertmanager.
+    #[error("no Alertmanager is installed; type: .ci/prepare test")]
+    NoAlertmanager,
     /// Building was tried and failed.
     #[error("building {what} did not work ({status}); is the Go module proxy there? Go says:\n{said}")]
     Build {

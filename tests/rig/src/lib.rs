@@ -5,6 +5,7 @@
 //!
 //! Invariant: no process and no folder outlives the test that asked for it, whether it returns, panics or is killed.
 
+pub mod alertmanager;
 mod cache;
 pub mod collector;
 mod deadline;
@@ -14,6 +15,7 @@ mod guard;
 pub mod kafka;
 pub mod kubernetes;
 mod ports;
+pub mod receiver;
 mod skipping;
 
 pub use error::RigError;
