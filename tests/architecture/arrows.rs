@@ -8,7 +8,7 @@
 use crate::workspace::Crate;
 
 /// The jobs, in the order data meets them.
-pub const JOBS: [&str; 7] = ["observe", "ingest", "detect", "correlate", "remediate", "actuate", "backtest"];
+pub const JOBS: [&str; 8] = ["observe", "ingest", "detect", "correlate", "remediate", "actuate", "notify", "backtest"];
 
 /// Patched in for a crate whose licence is not on the list; serde_avro_fast asks for it, we never do.
 const STAND_IN: &str = "serde_serializer_quick_unsupported";
