@@ -4,18 +4,19 @@
 //! timestamp. The control topic is read too: what people say is forwarded into every signals partition, in order.
 
 use crate::dead_letter::DeadLetter;
-use crate::{Config, Processed, Raw, Reject, process};
+use crate::{Config, Identities, Processed, Raw, Reject, process_knowing};
 use engine::error::EngineError;
 use engine::job::{Fed, Job, Mode, Operator, ReadPosition};
-use engine::log::{Headers, Message, Record};
+use engine::log::{Headers, Message, Record, TopicPartition};
 use engine::metrics::Metrics;
 use engine::output::{Output, Payload};
 use engine::task::TaskContext;
 use schemas::codec::Record as _;
 use schemas::signal::{Body, Tick, TickPosition};
 use schemas::{Control, Logic, Signal};
-use std::sync::Arc;
-use topics::declared::{CONTROL, DEAD_LETTERS, SIGNALS};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use topics::declared::{CONTROL, DEAD_LETTERS, OBJECTS, SIGNALS};
 
 /// Version of what ingest makes of a record; raised when the same record would give other signals.
 pub const SEMANTICS: i32 = 2;
@@ -35,12 +36,28 @@ pub struct Ingest {
     /// Partitions of the dead letters topic.
     dead_partitions: u32,
     metrics: Metrics,
+    /// Whether the objects topic is read.
+    reads_objects: bool,
+    known: Arc<RwLock<Known>>,
+}
+
+/// What the objects topic says, as far as it was read.
+#[derive(Default)]
+struct Known {
+    identities: Identities,
+    next: BTreeMap<u32, i64>,
 }
 
 impl Ingest {
     /// Reads `inputs`, raw topics and perhaps the control topic; writes topics of so many partitions.
     pub fn new(config: Config, inputs: Vec<String>, partitions: u32, dead_partitions: u32, metrics: Metrics) -> Self {
-        Ingest { config: Arc::new(config), inputs, partitions, dead_partitions, metrics }
+        let (reads_objects, known) = (false, Arc::default());
+        Ingest { config: Arc::new(config), inputs, partitions, dead_partitions, metrics, reads_objects, known }
+    }
+
+    /// The same, and whom records name it also learns from the objects topic.
+    pub fn with_objects(self) -> Self {
+        Ingest { reads_objects: true, ..self }
     }
 }
 
@@ -51,6 +68,25 @@ impl Job for Ingest {
 
     fn inputs(&self) -> Vec<String> {
         self.inputs.clone()
+    }
+
+    fn beside(&self) -> Vec<String> {
+        if self.reads_objects { vec![OBJECTS.name.to_owned()] } else { Vec::new() }
+    }
+
+    fn learn(&self, from: &TopicPartition, record: &Record) -> Result<(), EngineError> {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        // Every lane offers every record; one that is behind must not undo what another has brought.
+        let next = known.next.entry(from.partition).or_default();
+        if record.offset < *next {
+            return Ok(());
+        }
+        *next = record.offset + 1;
+        if let Err(error) = known.identities.learn(record) {
+            // It stays on its topic, for whoever reads a later version.
+            tracing::warn!(offset = record.offset, "an object is not known: {error}");
+        }
+        Ok(())
     }
 
     fn logic(&self) -> Logic {
@@ -68,6 +104,7 @@ impl Job for Ingest {
             partitions: self.partitions,
             dead_partitions: self.dead_partitions,
             metrics: self.metrics.clone(),
+            known: self.known.clone(),
         })
     }
 
@@ -99,6 +136,7 @@ struct Reader {
     partitions: u32,
     dead_partitions: u32,
     metrics: Metrics,
+    known: Arc<RwLock<Known>>,
 }
 
 impl Operator for Reader {
@@ -110,7 +148,10 @@ impl Operator for Reader {
         let headers: Vec<(String, Vec<u8>)> =
             fed.record.headers.iter().map(|(name, value)| (name.clone(), value.to_vec())).collect();
         let raw = self.raw(&fed.record, &headers);
-        let Processed { source, reading, dead_letter } = process(&raw, &self.config);
+        let Processed { source, reading, dead_letter } = {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            process_knowing(&raw, &self.config, &known.identities)
+        };
         for (reason, count) in &reading.dropped {
             self.dropped(source, reason.as_str(), *count);
         }

@@ -1,12 +1,13 @@
 //! Raw telemetry in, signals out: decoding, normalising, resolving the entity, redacting. Pure code over records.
 //!
 //! Invariant: every record is accounted for. [`process`] returns signals and counted reasons that together make up the
-//! record's items, or a dead letter for the whole of it. The same record and configuration always give the same bytes.
+//! record's items, or a dead letter for the whole of it. The same record, configuration and objects always give the same bytes.
 
 pub mod config;
 pub mod dead_letter;
 mod envelope;
 mod fingerprint;
+pub mod identity;
 pub mod job;
 mod otlp;
 mod peer;
@@ -19,6 +20,7 @@ pub mod workload;
 
 pub use config::{Config, ConfigError, TopicConfig};
 pub use dead_letter::DeadLetter;
+pub use identity::Identities;
 pub use raw::Raw;
 pub use reading::{DropReason, Reading, Reject};
 
@@ -35,8 +37,13 @@ pub struct Processed {
     pub dead_letter: Option<DeadLetter>,
 }
 
-/// Reads one record.
+/// Reads one record by what it says itself.
 pub fn process(raw: &Raw<'_>, config: &Config) -> Processed {
+    process_knowing(raw, config, &Identities::default())
+}
+
+/// Reads one record; whom it names, `identities` may know better.
+pub fn process_knowing(raw: &Raw<'_>, config: &Config, identities: &Identities) -> Processed {
     let Some(value) = raw.value else {
         let mut reading = Reading::default();
         reading.expect(1);
@@ -45,7 +52,7 @@ pub fn process(raw: &Raw<'_>, config: &Config) -> Processed {
     };
     let unlisted = TopicConfig::default();
     let topic = config.topics.get(raw.topic).unwrap_or(&unlisted);
-    let context = Context { config, topic };
+    let context = Context { config, topic, identities };
     let mut source = "";
     let mut reading = Reading::default();
     let outcome = within_limit(value, config).and_then(|()| sources::choose(raw, value, &context)).and_then(|chosen| {

@@ -119,7 +119,7 @@ pub fn from_pod_name(pod: &str, node: &str) -> Option<Workload> {
 }
 
 /// Names of kinds that appear in keys; an unknown kind is left empty rather than trusted.
-fn known_kind(kind: &str) -> &'static str {
+pub(crate) fn known_kind(kind: &str) -> &'static str {
     const KINDS: [&str; 10] = [
         "CloneSet",
         "CronJob",

@@ -4,7 +4,7 @@
 //! same code.
 
 use crate::error::EngineError;
-use crate::log::{Message, Record};
+use crate::log::{Message, Record, TopicPartition};
 use crate::output::Output;
 use crate::task::TaskContext;
 use schemas::Logic;
@@ -34,6 +34,16 @@ pub trait Job: Send + Sync {
 
     /// Topics it reads.
     fn inputs(&self) -> Vec<String>;
+
+    /// Topics it reads whole beside them, to their end before it takes in a record; none by default, and none with state.
+    fn beside(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Takes in a record of such a topic; every lane of the job offers each.
+    fn learn(&self, _from: &TopicPartition, _record: &Record) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// What determines its output besides the log.
     fn logic(&self) -> Logic;
@@ -121,7 +131,7 @@ pub enum Announcement {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadPosition {
     /// The partition.
-    pub partition: crate::log::TopicPartition,
+    pub partition: TopicPartition,
     /// Everything before this time has been read, milliseconds.
     pub up_to: i64,
     /// True when it is no longer read by anyone.

@@ -1,5 +1,6 @@
 //! From the attributes of a resource to the entity its metrics are about.
 
+use crate::identity::{self, Pod};
 use crate::raw::Raw;
 use crate::sources::Context;
 use crate::workload::{self, Owners, Workload};
@@ -40,21 +41,26 @@ pub fn subject(attributes: &[KeyValue], raw: &Raw<'_>, context: &Context<'_>) ->
     let seen = attributes.get(..limit).unwrap_or(attributes);
     let named = Named { attributes: seen, context };
     let namespace = named.get("k8s.namespace.name");
-    let (entity, confidence, unattributed) = named.entity(namespace);
-    let pod = named.first(&["k8s.pod.uid", "k8s.pod.name"]);
-    let instance = if pod.is_empty() { named.get("k8s.replicaset.name") } else { pod };
     let scope = named.first(&["k8s.container.name", "k8s.resource_quota.name", "k8s.resourcequota.name"]);
     let cluster = match named.first(&["k8s.cluster.uid", "k8s.cluster.name"]) {
         "" => context.told_cluster(raw).unwrap_or(&context.config.cluster),
         name => name,
     };
+    let known = named.pod(cluster, namespace, raw.timestamp);
+    let (entity, confidence, unattributed) = match &known {
+        Some(pod) => (pod.workload.entity(pod.namespace), pod.workload.confidence, false),
+        None => named.entity(namespace),
+    };
+    let pod = known.as_ref().map_or_else(|| named.first(&["k8s.pod.uid", "k8s.pod.name"]), |pod| pod.uid);
+    let instance = if pod.is_empty() { named.get("k8s.replicaset.name") } else { pod };
+    let node = known.as_ref().map(|pod| pod.node).filter(|node| !node.is_empty());
     Subject {
         cluster: cluster.to_owned(),
         entity,
         confidence,
         scope: scope.to_owned(),
         instance: instance.to_owned(),
-        node: if pod.is_empty() { String::new() } else { named.get("k8s.node.name").to_owned() },
+        node: if pod.is_empty() { String::new() } else { node.unwrap_or(named.get("k8s.node.name")).to_owned() },
         volume: volume_class(named.get("k8s.volume.name")),
         unattributed,
         process: named.has("process.pid"),
@@ -88,6 +94,13 @@ impl<'a> Named<'a> {
 
     fn has(&self, key: &str) -> bool {
         self.attributes.iter().any(|attribute| attribute.key == key)
+    }
+
+    /// The pod that it names, as the objects topic knows it.
+    fn pod(&self, cluster: &str, namespace: &str, at: i64) -> Option<Pod<'a>> {
+        let (uid, name) = (self.get("k8s.pod.uid"), self.get("k8s.pod.name"));
+        let named = identity::Named { tenant: self.context.tenant(), cluster, uid, namespace, name, address: "", at };
+        self.context.identities.pod(&named)
     }
 
     /// The entity, how sure it is, and whether what names it was missing.
@@ -174,7 +187,8 @@ mod tests {
             .collect();
         let config = Config::default();
         let raw = Raw { headers, ..Raw::default() };
-        subject(&attributes, &raw, &Context { config: &config, topic })
+        let identities = crate::Identities::default();
+        subject(&attributes, &raw, &Context { config: &config, topic, identities: &identities })
     }
 
     #[test]

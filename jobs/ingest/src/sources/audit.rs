@@ -9,6 +9,7 @@ mod body;
 use super::{Context, Source};
 use crate::envelope;
 use crate::fingerprint::Fingerprint;
+use crate::identity::Named;
 use crate::raw::Raw;
 use crate::reading::{DropReason, Reading, Reject};
 use crate::timestamp::{Timestamp, believe, parse_rfc3339};
@@ -182,6 +183,23 @@ fn signal(event: &Event, raw: &Raw<'_>, context: &Context<'_>, out: &mut Reading
     let subjects = binding.map(|body| subjects(body, &mut text)).unwrap_or_default();
     let pod = bound_to(event, "pod-name").map(&mut text).unwrap_or_default();
     let pod_uid = bound_to(event, "pod-uid").map(&mut text).unwrap_or_default();
+    let namespace_of_account = service_account_namespace(&event.user.username);
+    let named = Named {
+        tenant: context.tenant(),
+        cluster,
+        uid: &pod_uid,
+        namespace: namespace_of_account,
+        name: &pod,
+        address: "",
+        at: received.map_or(raw.timestamp, Timestamp::millis),
+    };
+    // A token is bound to a pod of its account's namespace.
+    let known = context.identities.pod(&named).filter(|known| known.namespace == namespace_of_account);
+    let (pod, pod_uid) = known.as_ref().map_or((pod.as_str(), pod_uid.as_str()), |known| (known.name, known.uid));
+    let workload = match &known {
+        Some(known) => known.workload.entity(known.namespace).key(),
+        None => workload_of(pod, event),
+    };
     let body = AuditEvent {
         audit_id: Text::from(capped_to(&event.audit_id, AUDIT_ID_BYTES).to_owned()),
         fingerprint: fingerprint(event, cluster, received),
@@ -198,8 +216,8 @@ fn signal(event: &Event, raw: &Raw<'_>, context: &Context<'_>, out: &mut Reading
         decision: Text::from(decision(event)),
         source_ip: Text::from(event.source_ips.last().map(|address| text(address)).unwrap_or_default()),
         agent: Text::from(agent_family(&event.user_agent)),
-        workload: Text::from(workload_of(&pod, event)),
-        pod: Text::from(schemas::pod::reference(&pod, &pod_uid).into_owned()),
+        workload: Text::from(workload),
+        pod: Text::from(schemas::pod::reference(pod, pod_uid).into_owned()),
         impersonated: Text::from(text(&event.impersonated_user.username)),
         role: Text::from(role.map(|role| text(&role)).unwrap_or_default()),
         subjects,

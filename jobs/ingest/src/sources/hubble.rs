@@ -9,11 +9,12 @@ mod line;
 
 use super::{Context, Source};
 use crate::envelope;
+use crate::identity::Named;
 use crate::raw::Raw;
 use crate::reading::{DropReason, Reading, Reject};
 use crate::timestamp::{Timestamp, believe, parse_rfc3339};
 use endpoint::{Side, peer_of, side_of};
-use line::{Flow, Line};
+use line::{Endpoint, Flow, Line};
 use schemas::signal::{Body, Direction, FlowAgg, MetricSamples, Quality, Sample, SampleKind, Verdict};
 use schemas::{Confidence, Entity, EntityKind, Signal, Text};
 use std::collections::{BTreeMap, BTreeSet};
@@ -130,8 +131,8 @@ impl Record<'_> {
         let reply = flow.is_reply == Some(true);
         // A reply travels the other way, but belongs to the connection that its receiver opened.
         let (from, to) = (
-            Side { endpoint: &flow.source, address: &flow.ip.source, names: &flow.source_names },
-            Side { endpoint: &flow.destination, address: &flow.ip.destination, names: &flow.destination_names },
+            self.side(&flow.source, &flow.ip.source, &flow.source_names, node_name, time),
+            self.side(&flow.destination, &flow.ip.destination, &flow.destination_names, node_name, time),
         );
         let (opener, receiver) = if reply { (to, from) } else { (from, to) };
         let (protocol, source_port, destination_port) = flow.transport();
@@ -201,6 +202,25 @@ impl Record<'_> {
             aggregate.names.insert(self.context.capped(name.trim_end_matches('.')).to_ascii_lowercase());
         }
         Ok(())
+    }
+
+    /// One side, with the pod it was at that time: by its name, else by its address.
+    fn side<'s>(
+        &self,
+        endpoint: &'s Endpoint,
+        address: &'s str,
+        names: &'s [String],
+        node_name: &str,
+        at: i64,
+    ) -> Side<'s>
+    where
+        Self: 's,
+    {
+        let (cluster, _) = self.place(node_name, &endpoint.cluster_name);
+        let (namespace, name) = (self.context.capped(&endpoint.namespace), self.context.capped(&endpoint.pod_name));
+        let tenant = self.context.tenant();
+        let named = Named { tenant, cluster: &cluster, uid: "", namespace, name, address, at };
+        Side { endpoint, address, names, known: self.context.identities.pod(&named) }
     }
 
     /// Cluster and node of `cluster/node`. What the producer or the configuration says wins, so that all sources of a

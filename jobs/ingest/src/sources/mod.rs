@@ -7,6 +7,7 @@ mod otlp_metrics_proto;
 
 use crate::config::{Config, TopicConfig};
 use crate::envelope;
+use crate::identity::Identities;
 use crate::raw::Raw;
 use crate::reading::{Reading, Reject};
 use schemas::{OffsetRange, Signal, Text};
@@ -42,6 +43,8 @@ pub struct Context<'a> {
     pub config: &'a Config,
     /// Configuration of the record's topic.
     pub topic: &'a TopicConfig,
+    /// Who was who, and when.
+    pub identities: &'a Identities,
 }
 
 impl Context<'_> {
@@ -138,7 +141,8 @@ mod tests {
     fn chosen(value: &[u8], headers: &[(String, Vec<u8>)]) -> Result<&'static str, schemas::dead_letter::Reason> {
         let config = Config::default();
         let topic = TopicConfig::default();
-        let context = Context { config: &config, topic: &topic };
+        let identities = Identities::default();
+        let context = Context { config: &config, topic: &topic, identities: &identities };
         let raw = Raw { headers, value: Some(value), ..Raw::default() };
         choose(&raw, value, &context).map(|source| source.name()).map_err(|reject| reject.reason)
     }

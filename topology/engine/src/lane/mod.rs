@@ -5,6 +5,7 @@
 //!
 //! Invariant: nothing is stored that is not committed, and nothing visible depends on how steps cut the log.
 
+mod beside;
 mod figures;
 mod merge;
 mod open;
@@ -18,6 +19,7 @@ use crate::log::{Batch, Consumer, Limit, Log, Message, Polled, Producer, Record,
 use crate::metrics::Metrics;
 use crate::state::StateStores;
 use crate::task::Task;
+use beside::Beside;
 use merge::Merge;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -123,6 +125,7 @@ pub struct Lane {
     tasks: BTreeMap<TopicPartition, Task>,
     /// End of each partition as last seen.
     ends: BTreeMap<TopicPartition, i64>,
+    beside: Beside,
     merge: Merge,
     /// Timestamp of the last record processed of each partition of a merged lane.
     read_up_to: BTreeMap<TopicPartition, i64>,
@@ -167,6 +170,7 @@ impl Lane {
             worker,
             tasks: BTreeMap::new(),
             ends: BTreeMap::new(),
+            beside: Beside::default(),
             merge: Merge::default(),
             read_up_to: BTreeMap::new(),
             ticks: Vec::new(),
@@ -179,6 +183,7 @@ impl Lane {
     /// Polls, processes, publishes, flushes.
     pub fn step(&mut self) -> Result<Progress, EngineError> {
         let mut progress = Progress::default();
+        self.beside.read_on(&*self.job, &self.environment)?;
         match self.poll()? {
             Polled::Assignment { revoked, assigned } => {
                 self.environment.metrics.rebalances.inc();

@@ -1,6 +1,7 @@
 //! Sides of a flow: which entity of ours it is, or which class of outside peer.
 
 use super::line::Endpoint;
+use crate::identity::Pod;
 use crate::peer;
 use crate::sources::Context;
 use crate::workload;
@@ -15,6 +16,8 @@ pub struct Side<'a> {
     pub address: &'a str,
     /// DNS names of the address.
     pub names: &'a [String],
+    /// The pod it was, as the objects topic knows it.
+    pub known: Option<Pod<'a>>,
 }
 
 /// A side that is an entity.
@@ -30,6 +33,11 @@ pub struct Own {
 /// The entity of a side inside the cluster; `None` for what is outside or has no name.
 pub fn side_of(side: &Side<'_>, node: &str, context: &Context<'_>) -> Option<Own> {
     let endpoint = side.endpoint;
+    if let Some(pod) = &side.known {
+        let instance = schemas::pod::reference(pod.name, pod.uid).into_owned();
+        let (entity, confidence) = (pod.workload.entity(pod.namespace), pod.workload.confidence);
+        return Some(Own { entity, confidence, instance });
+    }
     let namespace = context.capped(&endpoint.namespace);
     let pod = context.capped(&endpoint.pod_name);
     let given =
