@@ -4,8 +4,9 @@
 //! of the code or of the account's token.
 
 use crate::actions::quarantine_pod::{LABEL, POLICY};
+use crate::actions::{COMMAND, roll_back_deployment};
 use crate::config::Config;
-use crate::manifests::ACCOUNT;
+use crate::manifests::{self, ACCOUNT};
 use serde_json::{Value, json};
 
 /// The policies, each with its binding.
@@ -43,7 +44,7 @@ pub fn policies(config: &Config) -> Vec<Value> {
             "workloads",
             ("apps", "v1", &["deployments", "statefulsets", "daemonsets", "replicasets"][..], &["UPDATE"][..]),
             vec![
-                ("object.spec.template.spec == oldObject.spec.template.spec".to_owned(), "what its pods run may not be changed"),
+                (pods_run(config), "what its pods run may not be changed"),
                 ("object.spec.selector == oldObject.spec.selector".to_owned(), "its selector may not be changed"),
                 (same_labels.clone(), "its labels may not be changed"),
                 ("object.kind == 'DaemonSet' || object.spec.replicas > 0 || oldObject.spec.replicas == 0".to_owned(), "it may not be scaled to nothing"),
@@ -124,4 +125,19 @@ fn outside_protected(config: &Config) -> String {
     let patterns: Vec<String> = config.protected.iter().chain([&config.namespace]).map(escaped).collect();
     // What is in no namespace has none in its request, either.
     format!("!has(request.namespace) || !request.namespace.matches('{}')", patterns.join("|"))
+}
+/// What a workload's pods run stays. A Deployment that may be rolled back gets another template, which the API server
+/// cannot compare with its history; then it must bear the mark of another command than before.
+fn pods_run(config: &Config) -> String {
+    let same = "object.spec.template.spec == oldObject.spec.template.spec";
+    if !manifests::is_enabled(&roll_back_deployment::KIND, config) {
+        return same.to_owned();
+    }
+    let mark = |object: &str| {
+        format!(
+            "(has({object}.metadata.annotations) && '{COMMAND}' in {object}.metadata.annotations ? {object}.metadata.annotations['{COMMAND}'] : '')"
+        )
+    };
+    let (now, before) = (mark("object"), mark("oldObject"));
+    format!("{same} || (object.kind == 'Deployment' && {now} != '' && {now} != {before})")
 }

@@ -3,7 +3,7 @@
 use crate::actions::Refusal;
 use crate::config::Config;
 use crate::ledger::{Entry, Phase};
-use schemas::{Command, RefusalRule};
+use schemas::{Command, RefusalRule, Target};
 
 /// Refuses what would be too much, too soon, or of no use.
 pub(crate) fn check(command: &Command<'_>, entries: &[Entry], config: &Config, now: i64) -> Result<(), Refusal> {
@@ -38,7 +38,7 @@ pub(crate) fn check(command: &Command<'_>, entries: &[Entry], config: &Config, n
 }
 
 fn cooldown(command: &Command<'_>, others: &[&Entry], config: &Config, now: i64) -> Result<(), Refusal> {
-    let same = others.iter().filter(|entry| entry.command().target.uid == command.target.uid);
+    let same = others.iter().filter(|entry| is_same(&entry.command().target, &command.target));
     let Some(last) = same.map(|entry| entry.claimed_at).max() else { return Ok(()) };
     let (passed, rest) = (now - last, config.cooldown.millis());
     if passed >= rest {
@@ -48,6 +48,15 @@ fn cooldown(command: &Command<'_>, others: &[&Entry], config: &Config, now: i64)
         format!("the object was acted on {} s ago; allowed is once every {}", passed / 1_000, config.cooldown);
     let refusal = Refusal::new(RefusalRule::Cooldown, sentence).with("since the last, ms", passed as f64);
     Err(refusal.with("allowed from, ms", rest as f64))
+}
+
+/// Whether two commands are about one object: the uid tells where both say it, and else the name.
+fn is_same(one: &Target<'_>, other: &Target<'_>) -> bool {
+    if one.uid.is_empty() || other.uid.is_empty() {
+        return !one.name.is_empty()
+            && (&one.kind, &one.namespace, &one.name) == (&other.kind, &other.namespace, &other.name);
+    }
+    one.uid == other.uid
 }
 
 fn breaker(others: &[&Entry], config: &Config) -> Result<(), Refusal> {

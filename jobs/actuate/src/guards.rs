@@ -3,6 +3,7 @@
 //! Invariant: a precondition that is not known here is not met.
 
 use crate::actions::Refusal;
+use crate::actions::roll_back_deployment::{has_revision_before, last_change};
 use crate::config::Config;
 use crate::view::{View, labels};
 use schemas::glob::glob;
@@ -20,11 +21,20 @@ const KEEPERS: [&str; 4] = [
     "config.k8s.io/owning-inventory",
 ];
 
+/// The precondition that the object was there before a time: then one of that name is the one that was seen.
+pub const CREATED_BEFORE: &str = "created_before";
+
 /// Asks all guards.
 pub fn check(command: &Command<'_>, view: &View, config: &Config) -> Result<(), Refusal> {
     scope(view, config)?;
     if view.target.is_null() {
-        return Err(Refusal::precondition(format!("there is no {} of uid {}", command.target.kind, view.uid)));
+        let target = &command.target;
+        return Err(Refusal::precondition(if target.uid.is_empty() {
+            let before = "that was there when the trouble was seen: it is gone, or another has its name";
+            format!("there is no {} {} {before}", target.kind, target.name)
+        } else {
+            format!("there is no {} of uid {}", target.kind, target.uid)
+        }));
     }
     if command.target.kind != "Pod" && command.risk >= schemas::RiskClass::R3 {
         managed_elsewhere(&view.target)?;
@@ -95,12 +105,18 @@ fn precondition(name: &str, wanted: &str, view: &View) -> Result<(), Refusal> {
         "unschedulable" => {
             met(is(spec["unschedulable"] == true) || marked(target), "the node is cordoned already".to_owned())
         }
+        "previous_revision" => met(
+            wanted == "exists" && has_revision_before(view),
+            "there is no revision before with other pods".to_owned(),
+        ),
+        "not_changed_since" => not_changed_since(wanted, view),
         "max_cordoned_nodes" => cordoned(wanted, view),
         "built_in" => {
             let name = target["metadata"]["name"].as_str().unwrap_or_default();
             met(is(name.starts_with("system:") || name == "cluster-admin"), "it is the cluster's own".to_owned())
         }
         "created_since" => created_since(wanted, target),
+        CREATED_BEFORE => created_before(wanted, target),
         _ => Err(Refusal::new(RefusalRule::Unsupported, format!("the precondition {name} is not known here"))),
     }
 }
@@ -217,12 +233,40 @@ fn cordoned(wanted: &str, view: &View) -> Result<(), Refusal> {
     Err(refusal.with("of", nodes as f64).with("allowed", allowed as f64))
 }
 
-/// Objects say when they were made to the second.
+/// When an object was made, milliseconds, and as it says so. Objects say it to the second.
+fn created(object: &Value) -> Result<(i64, &str), Refusal> {
+    let text = object["metadata"]["creationTimestamp"].as_str().unwrap_or_default();
+    let millis = crate::ledger::millis(text);
+    Ok((millis.ok_or_else(|| Refusal::precondition("the object does not say when it was made"))?, text))
+}
+
+/// Two objects of one name are never there at the same time: one that is there now and was there then has been all along.
+pub(crate) fn created_before(wanted: &str, target: &Value) -> Result<(), Refusal> {
+    let before: i64 = number(wanted, CREATED_BEFORE)?;
+    let (created, text) = created(target)?;
+    if created + 1_000 <= before {
+        return Ok(());
+    }
+    let sentence = format!("the object was made at {text}, after what was seen: it is another of that name");
+    Err(Refusal::precondition(sentence).with("made after, ms", (created - before) as f64))
+}
+
+fn not_changed_since(wanted: &str, view: &View) -> Result<(), Refusal> {
+    let since: i64 = number(wanted, "not_changed_since")?;
+    let Some(revision) = last_change(view) else {
+        return Err(Refusal::precondition("it is not at its newest revision: somebody has gone back already"));
+    };
+    let (created, text) = created(revision)?;
+    if created <= since {
+        return Ok(());
+    }
+    let sentence = format!("it was changed at {text}, after the trouble began: what it was then is gone already");
+    Err(Refusal::precondition(sentence).with("changed after, ms", (created - since) as f64))
+}
+
 fn created_since(wanted: &str, target: &Value) -> Result<(), Refusal> {
     let since: i64 = number(wanted, "created_since")?;
-    let text = target["metadata"]["creationTimestamp"].as_str().unwrap_or_default();
-    let created =
-        crate::ledger::millis(text).ok_or_else(|| Refusal::precondition("the object does not say when it was made"))?;
+    let (created, text) = created(target)?;
     if created + 1_000 > since {
         return Ok(());
     }

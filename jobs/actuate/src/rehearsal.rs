@@ -129,7 +129,7 @@ async fn try_out(
     if let Err(refusal) = budget::check(command, &entries, config, now) {
         rehearsal.obstacles.push(refusal.into());
     }
-    let view = match look(&api, &command.target, kind).await {
+    let view = match look(&api, command, kind).await {
         Ok(view) => view,
         Err(LookError::Unfit(refusal)) => {
             rehearsal.obstacles.push(refusal.into());

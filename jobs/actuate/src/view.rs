@@ -1,11 +1,13 @@
 //! The objects an order is about, as they are at this moment.
 //!
-//! Invariant: the target is the object of the command's uid, or none; another of its name is not shown.
+//! Invariant: the target is the object of the command's uid, or, where nobody saw a uid, the one of its name that was there
+//! before the time the command says; another of its name is not shown.
 
 use crate::actions::{Kind, Need, Refusal};
 use crate::api::{Api, Refused};
+use crate::guards;
 use crate::isolation;
-use schemas::{RefusalRule, Target};
+use schemas::{Command, RefusalRule, Target};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -16,9 +18,9 @@ pub struct View {
     pub path: String,
     /// Its namespace; empty for what has none.
     pub namespace: String,
-    /// Its uid, as the command says.
+    /// Its uid; empty where there is none of that name.
     pub uid: String,
-    /// The target; null where there is none of that uid.
+    /// The target; null where there is none that is meant.
     pub target: Value,
     /// The namespace; null for what is in none.
     pub within: Value,
@@ -32,6 +34,8 @@ pub struct View {
     pub disruption_budgets: Vec<Value>,
     /// Autoscalers of the namespace.
     pub autoscalers: Vec<Value>,
+    /// ReplicaSets of the namespace.
+    pub replica_sets: Vec<Value>,
     /// All nodes.
     pub nodes: Vec<Value>,
 }
@@ -47,15 +51,19 @@ pub enum LookError {
     Refused(#[from] Refused),
 }
 
-/// Looks at what an action needs to know about a target.
-pub async fn look(api: &Api, target: &Target<'_>, kind: &Kind) -> Result<View, LookError> {
+/// Looks at what an action needs to know about the target of a command.
+pub async fn look(api: &Api, command: &Command<'_>, kind: &Kind) -> Result<View, LookError> {
+    let target = &command.target;
     let (namespace, uid) = (target.namespace.to_string(), target.uid.to_string());
     if !kind.targets.contains(&target.kind.as_str()) {
         let sentence = format!("{} is for {}, not for a {}", kind.name, kind.targets.join(", "), target.kind);
         return Err(LookError::Unfit(Refusal::new(RefusalRule::Unsupported, sentence)));
     }
-    if uid.is_empty() {
-        return Err(LookError::Unfit(Refusal::precondition("the command does not say the object's uid")));
+    let before = command.preconditions.iter().find(|wanted| wanted.name == guards::CREATED_BEFORE);
+    if uid.is_empty() && (before.is_none() || target.name.is_empty()) {
+        let sentence =
+            "the command says neither the object's uid nor its name and since when it is meant (created_before)";
+        return Err(LookError::Unfit(Refusal::precondition(sentence)));
     }
     let mut view = View { namespace, uid, ..View::default() };
     let collection = collection(target).map_err(LookError::Unfit)?;
@@ -69,7 +77,14 @@ pub async fn look(api: &Api, target: &Target<'_>, kind: &Kind) -> Result<View, L
     } else {
         view.path = format!("{collection}/{}", target.name);
         let found = api.get(&view.path).await?.unwrap_or_default();
-        view.target = Some(found).filter(|found| found["metadata"]["uid"] == view.uid.as_str()).unwrap_or_default();
+        let is_meant = |found: &Value| match before {
+            Some(before) if view.uid.is_empty() => guards::created_before(&before.value, found).is_ok(),
+            _ => found["metadata"]["uid"] == view.uid.as_str(),
+        };
+        view.target = Some(found).filter(is_meant).unwrap_or_default();
+        if view.uid.is_empty() {
+            view.uid = view.target["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        }
     }
     if !view.namespace.is_empty() {
         view.within = api.get(&format!("/api/v1/namespaces/{}", view.namespace)).await?.unwrap_or_default();
@@ -110,6 +125,9 @@ async fn fill(api: &Api, view: &mut View, need: Need) -> Result<(), Refused> {
         Need::Autoscalers => {
             let path = format!("/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers");
             view.autoscalers = api.list(&path).await?;
+        }
+        Need::ReplicaSets => {
+            view.replica_sets = api.list(&format!("/apis/apps/v1/namespaces/{namespace}/replicasets")).await?;
         }
         Need::Nodes => view.nodes = api.list("/api/v1/nodes").await?,
     }

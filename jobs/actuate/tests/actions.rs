@@ -182,6 +182,80 @@ fn every_action_is_done_seen_and_undone_and_refused_where_somebody_else_has_a_ha
 }
 
 #[test]
+fn a_workload_whose_uid_nobody_saw_is_the_one_of_its_name_that_was_there_or_nobody() {
+    if !provided() {
+        return;
+    }
+    let site = Site::start();
+    let scale = stories().remove(1);
+    let by_name = |seen: Option<i64>, id: &str| {
+        let mut command = order(&site, &scale, id);
+        command.target.uid = "".into();
+        let before = seen.map(|seen| Precondition { name: "created_before".into(), value: seen.to_string().into() });
+        command.preconditions.extend(before);
+        site.signed(command, id)
+    };
+    // Objects say when they were made to the second.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let seen = site.now();
+    let done = by_name(Some(seen), "by name and time");
+    site.send(&done);
+    site.until("it is scaled", |site| site.states(&done).contains(&ResultState::Verified));
+    assert_eq!(field(&site, &scale), Value::from(6));
+    refused(&site, &by_name(Some(seen), "too soon after"), RefusalRule::Cooldown);
+    site.advance(done.undo_after + 1_000);
+    site.until("it is undone", |site| site.states(&done).ends_with(&[ResultState::RolledBack]));
+    site.advance(60 * MINUTE);
+
+    refused(&site, &by_name(None, "by name alone"), RefusalRule::PreconditionFailed);
+    site.kubectl(&["delete", "deployment", "cart", "--namespace=shop"]);
+    site.kubectl(&["create", "deployment", "cart", "--image=app:1", "--replicas=4", "--namespace=shop"]);
+    refused(&site, &by_name(Some(seen), "of another of that name"), RefusalRule::PreconditionFailed);
+    assert_eq!(field(&site, &scale), Value::from(4), "the other one is left alone");
+    site.chain_is_whole();
+}
+
+#[test]
+fn a_deployment_goes_back_to_the_revision_before_and_not_where_that_is_not_what_was_meant() {
+    if !provided() {
+        return;
+    }
+    let site = Site::start();
+    let back = |must: &'static [(&'static str, &'static str)]| Story {
+        action: "roll_back_deployment",
+        parameters: &[],
+        kind: "Deployment",
+        name: "web",
+        must,
+        inverse: None,
+        shows: ("/spec/template/spec/containers/0/image", Value::from("app:1"), Value::from("app:2")),
+    };
+    let plain = back(&[("paused", "false"), ("previous_revision", "exists")]);
+    refused(&site, &order(&site, &plain, "without a history"), RefusalRule::PreconditionFailed);
+    let before = site.now();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    site.kubectl(&["set", "image", "deployment/web", "app=app:2", "--namespace=shop"]);
+    site.kubectl(&["rollout", "status", "deployment/web", "--namespace=shop", "--timeout=60s"]);
+    assert_eq!(field(&site, &plain), plain.shows.2);
+
+    let since = |since: i64, id: &str| {
+        let mut command = order(&site, &plain, id);
+        command.preconditions.push(Precondition { name: "not_changed_since".into(), value: since.to_string().into() });
+        site.signed(command, id)
+    };
+    refused(&site, &since(before, "of what was there before the change"), RefusalRule::PreconditionFailed);
+    let done = since(site.now(), "back to the revision before");
+    site.send(&done);
+    site.until("it is back", |site| site.states(&done).contains(&ResultState::Verified));
+    assert_eq!(field(&site, &plain), plain.shows.1);
+    site.kubectl(&["rollout", "status", "deployment/web", "--namespace=shop", "--timeout=60s"]);
+    site.advance(60 * MINUTE);
+    refused(&site, &since(site.now(), "twice"), RefusalRule::PreconditionFailed);
+    assert_eq!(field(&site, &plain), plain.shows.1, "nobody goes back and forth");
+    site.chain_is_whole();
+}
+
+#[test]
 fn a_pod_is_evicted_within_its_budget_and_a_binding_revoked_when_two_people_agree() {
     if !provided() {
         return;

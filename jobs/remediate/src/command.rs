@@ -5,9 +5,11 @@
 
 use crate::config::{Config, PolicyMode};
 use crate::guards::{Order, Question};
-use crate::remedies::Reversible;
+use crate::remedies::{Reversible, must};
 use crate::target;
-use schemas::{Action, AnomalyId, Command, Intent, Mode, Policy, RiskClass, Rollback, Signature, TaskName};
+use schemas::{
+    Action, AnomalyId, Command, Intent, Mode, Policy, Precondition, RiskClass, Rollback, Signature, TaskName,
+};
 use uuid::Uuid;
 
 /// Name space of the identifiers; never changed.
@@ -40,7 +42,7 @@ pub fn command(question: &Question<'_>, order: &Order, config: &Config) -> Comma
         issued_at: now,
         not_before: now,
         expires_at: now + config.expiry.millis(),
-        preconditions: proposal.preconditions.clone(),
+        preconditions: preconditions(question),
         verify: Some(proposal.verify.clone()),
         inverse: proposal.inverse.clone(),
         rollback: match kind.reversible {
@@ -57,6 +59,17 @@ pub fn command(question: &Question<'_>, order: &Order, config: &Config) -> Comma
         signature: Signature::default(),
         ..Command::default()
     }
+}
+
+/// What must hold at execution: what the remedy asks, and that an object whose uid nobody saw is the one that was seen.
+fn preconditions(question: &Question<'_>) -> Vec<Precondition<'static>> {
+    let mut all = question.proposal.preconditions.clone();
+    let target = &question.proposal.target;
+    if target.uid.is_empty() && target::is_lasting(&target.kind) {
+        let seen = question.suspect.evidence.iter().map(|member| member.onset).min();
+        all.push(must("created_before", &seen.unwrap_or(question.case.incident.onset).to_string()));
+    }
+    all
 }
 
 /// The identifier of a command.

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Version of what the same log and configuration lead to; raised with every change of output.
-pub const SEMANTICS: i32 = 2;
+pub const SEMANTICS: i32 = 3;
 
 /// The commented file with every default.
 pub const DEFAULT_FILE: &str = include_str!("default.yaml");

@@ -268,11 +268,12 @@ fn lower_by_risk(
         *mode = PolicyMode::Recommend;
         lowered.push(refusal);
     }
-    if *mode > PolicyMode::Recommend && question.proposal.target.uid.is_empty() {
+    let target = &question.proposal.target;
+    if *mode > PolicyMode::Recommend && target.uid.is_empty() && !target::is_lasting(&target.kind) {
         *mode = PolicyMode::Recommend;
         let sentence = format!(
             "the uid of {} was not seen, and another object may have its name by now; a command that may be carried out names the uid",
-            target::key(&question.proposal.target)
+            target::key(target)
         );
         lowered.push(Refusal::new(Rule::Identity, sentence));
     }

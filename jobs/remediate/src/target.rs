@@ -68,6 +68,12 @@ pub fn node(entity: &Entity<'_>) -> Result<Target<'static>, Refusal> {
     Ok(Target { entity: entity.to_owned(), api_version: "v1".into(), kind: "Node".into(), name, ..Target::default() })
 }
 
+/// True for a kind whose objects keep their names for as long as they live, and are made by people: one that was there
+/// when trouble was seen and is there now is the same one, so that its name and that time name it as well as its uid.
+pub fn is_lasting(kind: &str) -> bool {
+    kind == "Node" || api_version(kind).is_some_and(|_| !matches!(kind, "ReplicaSet" | "Job"))
+}
+
 /// The text by which a target is told from others of its cluster: kind, namespace, and uid or name.
 pub fn key(target: &Target<'_>) -> String {
     let name = if target.uid.is_empty() { &target.name } else { &target.uid };

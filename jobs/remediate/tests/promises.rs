@@ -226,7 +226,11 @@ proptest! {
             prop_assert!(command.expires_at > now && command.expires_at <= now + 15 * MINUTE);
             prop_assert!(command.target.namespace != "kube-system");
             prop_assert!(command.mode <= allowed[command.action.name.as_str()]);
-            prop_assert!(command.mode <= Mode::Recommend || !command.target.uid.is_empty());
+            // One object and no other: by its uid, or, of what lasts, by its name and a time at which it was seen.
+            let seen = command.preconditions.iter().find(|one| one.name == "created_before");
+            let seen = seen.map(|one| one.value.parse::<i64>().expect("a time in milliseconds"));
+            prop_assert!(seen.is_none_or(|seen| seen <= now && command.target.kind != "Pod"));
+            prop_assert!(command.mode <= Mode::Recommend || !command.target.uid.is_empty() || seen.is_some());
             prop_assert!(command.verify.is_some() && !command.policy.hash.is_empty());
             signing::sign(&mut command, Some(&signer));
             prop_assert_eq!(signing::verify(&command, &[signer.public_key()]), Ok(()));

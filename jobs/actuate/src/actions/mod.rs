@@ -9,6 +9,7 @@ pub mod evict_pod;
 pub mod quarantine_pod;
 pub mod restart_workload;
 pub mod revoke_binding;
+pub mod roll_back_deployment;
 pub mod scale_workload;
 pub mod suspend_job;
 
@@ -26,6 +27,7 @@ pub const ALL: &[Kind] = &[
     restart_workload::KIND,
     suspend_job::RESUME,
     revoke_binding::KIND,
+    roll_back_deployment::KIND,
     scale_workload::KIND,
     suspend_job::KIND,
     cordon_node::UNCORDON,
@@ -69,6 +71,8 @@ pub enum Need {
     DisruptionBudgets,
     /// The autoscalers of the namespace.
     Autoscalers,
+    /// The ReplicaSets of the namespace.
+    ReplicaSets,
     /// All nodes.
     Nodes,
 }
@@ -172,9 +176,12 @@ impl Order<'_> {
         json!({COMMAND: self.command.id, UNDONE_AT: self.undo_at.to_string()})
     }
 
-    /// True for an object that this command has changed, as far as it says itself.
+    /// True for an object that this command has changed, as far as it or its pod template says itself.
     pub fn marked(&self, object: &Value) -> bool {
-        object["metadata"]["annotations"][COMMAND].as_str() == Some(self.command.id.as_str())
+        let template = &object["spec"]["template"];
+        let says =
+            |object: &Value| object["metadata"]["annotations"][COMMAND].as_str() == Some(self.command.id.as_str());
+        says(object) || says(template)
     }
 }
 

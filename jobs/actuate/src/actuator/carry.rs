@@ -40,7 +40,7 @@ impl Actuator<'_> {
         let command = Command::decode(&bytes)?;
         let mut last = String::new();
         for _ in 0..PLANS {
-            let view = match look(&self.api, &command.target, kind).await {
+            let view = match look(&self.api, &command, kind).await {
                 Ok(view) => view,
                 Err(LookError::Unfit(refusal)) => return self.refuse(entry, &command, refusal).await,
                 Err(LookError::Refused(refused)) => match forbidden(&refused) {
@@ -111,7 +111,7 @@ impl Actuator<'_> {
             self.at(Step::Undoing)?;
         }
         for _ in 0..PLANS {
-            let view = match look(&self.api, &command.target, kind).await {
+            let view = match look(&self.api, &command, kind).await {
                 Ok(view) => view,
                 Err(LookError::Unfit(refusal)) => {
                     return self.set(entry, Phase::RollbackConflict, refusal.sentence).await;
@@ -247,7 +247,7 @@ impl Actuator<'_> {
         let bytes = entry.bytes.clone();
         let command = Command::decode(&bytes)?;
         let Some(kind) = actions::by_name(&command.action.name) else { return Ok(()) };
-        let view = match look(&self.api, &command.target, kind).await {
+        let view = match look(&self.api, &command, kind).await {
             Ok(view) => view,
             Err(LookError::Unfit(_)) => return Ok(()),
             Err(LookError::Refused(refused)) => return Err(later(refused)),

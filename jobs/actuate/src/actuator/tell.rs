@@ -106,13 +106,17 @@ impl Actuator<'_> {
     /// Leaves an Event on the target, for whoever describes it; that it cannot be left stops nothing.
     async fn event(&mut self, command: &Command<'_>, state: ResultState, sentence: &str) {
         let target = &command.target;
-        // Telemetry may know a pod by its uid only; an Event is found by the name, too.
-        let name = match actions::by_name(&command.action.name) {
-            Some(kind) if target.name.is_empty() => look(&self.api, target, kind).await.ok(),
+        // Telemetry may know an object by its uid or its name only; an Event is found by both.
+        let view = match actions::by_name(&command.action.name) {
+            Some(kind) if target.name.is_empty() || target.uid.is_empty() => look(&self.api, command, kind).await.ok(),
             _ => None,
         };
-        let name = name.and_then(|view| Some(view.target["metadata"]["name"].as_str()?.to_owned()));
-        let name = name.unwrap_or_else(|| target.name.to_string());
+        let found =
+            |field: &str, said: &str| match view.as_ref().and_then(|view| view.target["metadata"][field].as_str()) {
+                Some(found) => found.to_owned(),
+                None => said.to_owned(),
+            };
+        let (name, uid) = (found("name", &target.name), found("uid", &target.uid));
         let namespace = if target.namespace.is_empty() { "default" } else { target.namespace.as_str() };
         let now = jiff::Timestamp::from_millisecond(self.now()).unwrap_or_default();
         let event = json!({
@@ -128,7 +132,7 @@ impl Actuator<'_> {
             "note": sentence,
             "regarding": {
                 "apiVersion": target.api_version, "kind": target.kind, "namespace": target.namespace,
-                "name": name, "uid": target.uid,
+                "name": name, "uid": uid,
             },
         });
         let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
