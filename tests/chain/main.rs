@@ -9,7 +9,7 @@ mod telemetry;
 
 use engine::clock::WallClock as _;
 use installation::records;
-use rig::{collector, kafka, kubernetes, provided};
+use rig::{alertmanager, collector, kafka, kubernetes, provided};
 use schemas::{EntityKind, Incident, IncidentBody, IncidentRecord, Notice, Record as _};
 use serde_json::Value;
 use shipper::Shipping;
@@ -28,7 +28,7 @@ const ORDINARY_READS: usize = 20;
 
 #[test]
 fn an_intruder_is_told_of_once_isolated_when_a_person_agrees_and_the_pod_is_put_back_in_the_end() {
-    if !provided(kafka::available()) || !provided(kubernetes::available()) {
+    if !provided(kafka::available()) || !provided(kubernetes::available()) || !provided(alertmanager::available()) {
         return;
     }
     // Without being asked nobody builds a Collector; then its envelopes are made here.
@@ -40,6 +40,7 @@ fn an_intruder_is_told_of_once_isolated_when_a_person_agrees_and_the_pod_is_put_
     let (cart, web, db) = (site.pods("cart"), site.pods("web"), site.pods("db"));
     let (intruded, database) = (cart[0].clone(), db[0].clone());
     let mut pods: Vec<Pod> = cart.into_iter().chain(web).chain(db).collect();
+    let named = pods.clone();
     let end = site.clock.now_millis() / SCRAPE * SCRAPE;
     let begin = end - HISTORY * SCRAPE;
     let mut history = Vec::new();
@@ -97,8 +98,17 @@ fn an_intruder_is_told_of_once_isolated_when_a_person_agrees_and_the_pod_is_put_
     site.shown(&["commands", "show", &order]);
     assert_eq!(site.object("pod", &intruded.name)["metadata"]["labels"], labels);
 
+    let seen = site.objects();
+    for pod in &named {
+        assert!(seen.contains(&pod.uid), "the observer has told of {}", pod.name);
+    }
     let told = of_the_cart(&site);
     assert_eq!(told.len(), 1, "one story is one incident: {told:?}");
+    site.shown(&["notify", "list"]);
+    let pages: Vec<_> = pages(&site).into_iter().filter(|(id, _)| told.contains(id)).collect();
+    assert!(!pages.is_empty(), "somebody was paged");
+    // As a graver one it pages again; as what it was it pages once.
+    assert_eq!(pages.len(), pages.iter().collect::<BTreeSet<_>>().len(), "each is paged once: {pages:?}");
     drop(shipping);
     for life in running {
         life.terminate();
@@ -144,6 +154,16 @@ fn of_the_cart(site: &Site) -> BTreeSet<String> {
         }
     }
     told
+}
+
+/// Incident and grade of each page that began.
+fn pages(site: &Site) -> Vec<(String, String)> {
+    let groups = site.pager.taken().into_iter().map(|request| serde_json::from_str::<Value>(&request.text));
+    let groups = groups.map(|group| group.expect("the Alertmanager sends JSON"));
+    let alerts: Vec<Value> = groups.flat_map(|group| group["alerts"].as_array().cloned().unwrap_or_default()).collect();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let fired = alerts.iter().filter(|alert| alert["status"] == "firing");
+    fired.map(|alert| (text(&alert["labels"]["incident_id"]), text(&alert["labels"]["severity"]))).collect()
 }
 
 fn is_about_the_cart(incident: &Incident<'_>) -> bool {

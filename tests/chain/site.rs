@@ -1,20 +1,25 @@
 //! One installation as a user has it: Kafka, a control plane with a small shop on it, and three processes of ours.
 
-use crate::installation::{Life, binary, texts};
+use crate::installation::{Life, binary, records, texts};
 use crate::telemetry::Pod;
 use engine::clock::{SystemClock, WallClock as _};
 use engine::log::kafka::Config;
 use engine::log::{Log, Message};
+use rig::alertmanager::Alertmanager;
 use rig::collector::Collector;
 use rig::kafka::{Brokers, Kafka};
 use rig::kubernetes::Kubernetes;
+use rig::receiver::Receiver;
+use schemas::{ObjectRecord, Record as _};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
+use topics::declared::OBJECTS;
 
 /// How long anything that must come may take.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -29,6 +34,9 @@ pub struct Site {
     pub kubernetes: Kubernetes,
     pub log: Arc<dyn Log>,
     pub clock: SystemClock,
+    /// Who is paged by the Alertmanager.
+    pub pager: Receiver,
+    alertmanager: Alertmanager,
     folder: TempDir,
     kafka: Kafka,
 }
@@ -46,8 +54,10 @@ impl Site {
         }
         let log = engine::log::kafka::open(Config::new(kafka.bootstrap()), Arc::new(SystemClock::new()));
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let site =
-            Site { kubernetes, log: log.expect("the cluster answers"), clock: SystemClock::new(), folder, kafka };
+        let pager = Receiver::start().expect("a port is free");
+        let alertmanager = Alertmanager::start(&pager.url()).expect("an Alertmanager starts");
+        let log = log.expect("the cluster answers");
+        let site = Site { kubernetes, log, clock: SystemClock::new(), pager, alertmanager, folder, kafka };
         site.configure();
         site
     }
@@ -58,27 +68,35 @@ impl Site {
         let key = key.split_whitespace().last().expect("the public key stands last").to_owned();
         fs::write(self.path().join("policy.yaml"), POLICY).expect("the policy can be written");
         let admin = self.kubernetes.kubeconfig().to_owned();
-        self.write_configuration(&key, &admin);
+        self.write_configuration(&key, &admin, &admin);
         self.done(&["policy", "show"]);
         let manifests = self.done(&["actuate", "--manifests"]);
         // The kind of the ledger must be known before its records can be.
         self.kubernetes.apply(&manifests).expect("a cluster takes the manifests");
-        let token = self.kubernetes.token("bellbuoy", "bellbuoy-actuator").expect("the account has tokens");
-        let own = self.kubernetes.kubeconfig_of(&token).expect("a file can be written");
-        self.write_configuration(&key, &own);
+        let manifests = self.done(&["observe", "--manifests"]);
+        self.kubernetes.apply(&manifests).expect("a cluster takes the manifests");
+        let of = |account: &str| {
+            let token = self.kubernetes.token("bellbuoy", account).expect("the account has tokens");
+            self.kubernetes.kubeconfig_of(&token).expect("a file can be written")
+        };
+        self.write_configuration(&key, &of("bellbuoy-actuator"), &of("bellbuoy-observer"));
         self.done(&["topics", "apply"]);
     }
 
-    fn write_configuration(&self, key: &str, kubeconfig: &Path) {
+    fn write_configuration(&self, key: &str, actuator: &Path, observer: &Path) {
         let text = format!(
             "log: {{kafka: {{bootstrap: \"{}\"}}}}\nhttp: {{address: null}}\nmemory: 256MiB\n\
+             observe: {{cluster: rig, kubeconfig: {}}}\n\
              ingest: {{cluster: rig}}\n\
              # Sixty hours of history are all there is.\n\
              detect: {{novelty: {{mature_count: 20, mature_age: 3600000}}}}\n\
              remediate: {{policy: policy.yaml}}\n\
-             actuate: {{cluster: rig, keys: [{key}], mode: approve, kubeconfig: {}}}\n",
+             actuate: {{cluster: rig, keys: [{key}], mode: approve, kubeconfig: {}}}\n\
+             notify: {{targets: [{{name: alertmanager, to: {{alertmanager: {{urls: [\"{}\"]}}}}}}]}}\n",
             self.kafka.bootstrap(),
-            kubeconfig.display(),
+            observer.display(),
+            actuator.display(),
+            self.alertmanager.url(),
         );
         fs::write(self.path().join("bellbuoy.yaml"), text).expect("the configuration can be written");
     }
@@ -144,6 +162,12 @@ impl Site {
         let out = self.kubernetes.kubectl(&["get", "pods", "--namespace=shop", &selector, "--output=json"]);
         let list: Value = serde_json::from_str(&out.expect("pods can be listed")).expect("kubectl writes JSON");
         list["items"].as_array().expect("a list has items").iter().map(|pod| Pod::of(pod, workload)).collect()
+    }
+
+    /// The uids of what the objects topic tells of.
+    pub fn objects(&self) -> BTreeSet<String> {
+        let records = records(&*self.log, OBJECTS.name).into_iter().flatten().filter_map(|record| record.value);
+        records.map(|value| ObjectRecord::decode(&value).expect("ours can be read").uid.to_string()).collect()
     }
 
     pub fn start_program(&self, arguments: &[&str]) -> Life {

@@ -1,9 +1,12 @@
 //! The command line. Help, completions and errors all come from these definitions.
 
+mod place;
+
+pub use place::Where;
+
 use crate::moment;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 /// What is asked of the program.
 #[derive(Debug, Parser)]
@@ -87,8 +90,13 @@ pub enum Command {
     /// Stop everything new, here or everywhere, until somebody says otherwise
     #[command(subcommand)]
     KillSwitch(crate::commands::kill_switch::KillSwitch),
+    /// What the observer needs in a cluster; `run observe` runs it, as does `run all`
+    Observe(crate::commands::observe::Observe),
     /// What the actuator would do with an order, and what it needs in a cluster; `run actuate` runs it
     Actuate(crate::commands::actuate::Actuate),
+    /// Who is told of incidents, and whether that works; `run notify` runs it, as does `run all`
+    #[command(subcommand)]
+    Notify(crate::commands::notify::Notify),
     /// Look for what is wrong or will go wrong, and say what to change
     ///
     /// On Kafka it makes and removes one topic, bellbuoy.doctor-…, to see what is allowed and what time the brokers have.
@@ -116,7 +124,7 @@ pub struct Listed {
 #[derive(Debug, Args)]
 pub struct Run {
     /// Jobs to run in this process
-    #[arg(required = true, value_name = "JOB", value_parser = ["all", "ingest", "detect", "correlate", "remediate", "actuate"])]
+    #[arg(required = true, value_name = "JOB", value_parser = crate::services::RUNNABLE)]
     pub jobs: Vec<String>,
     /// Also carry commands out, in this process and with the credentials that actuate.kubeconfig names; `all` does not
     #[arg(long)]
@@ -357,36 +365,6 @@ pub struct Config {
     pub default: bool,
 }
 
-/// A place in a topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Where {
-    /// The first record there is.
-    Earliest,
-    /// Behind the last record.
-    Latest,
-    /// This offset, in every partition.
-    Offset(i64),
-    /// The first record at or after this time, milliseconds.
-    Time(i64),
-}
-
-impl FromStr for Where {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "earliest" => Ok(Where::Earliest),
-            "latest" => Ok(Where::Latest),
-            text if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                text.parse().map(Where::Offset).map_err(|e| e.to_string())
-            }
-            text => moment::parse(text).map(Where::Time).ok_or_else(|| {
-                "allowed are earliest, latest, an offset, or a time in UTC such as 2026-03-02T14:05Z".to_owned()
-            }),
-        }
-    }
-}
-
 fn time(text: &str) -> Result<i64, String> {
     moment::parse(text).ok_or_else(|| "allowed is a time in UTC such as 2026-03-02T14:05Z".to_owned())
 }
@@ -404,13 +382,5 @@ mod tests {
     #[test]
     fn the_definitions_are_sound() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn a_place_is_a_word_an_offset_or_a_time() {
-        assert_eq!("earliest".parse(), Ok(Where::Earliest));
-        assert_eq!("42".parse(), Ok(Where::Offset(42)));
-        assert_eq!("1970-01-01T00:00:01Z".parse(), Ok(Where::Time(1_000)));
-        assert!("yesterday".parse::<Where>().is_err());
     }
 }

@@ -26,9 +26,15 @@ pub enum Error {
     /// The engine stopped.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The observer cannot work.
+    #[error(transparent)]
+    Observe(#[from] observe::ObserveError),
     /// The actuator cannot work.
     #[error(transparent)]
     Actuate(#[from] actuate::ActuateError),
+    /// The notifier cannot work.
+    #[error(transparent)]
+    Notify(#[from] notify::NotifyError),
     /// A schema does not keep its promise.
     #[error(transparent)]
     Schema(#[from] SchemaError),

@@ -11,11 +11,18 @@ use engine::runtime::{Status, Stopping};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-/// Every service. The actuator is an identity of its own: it runs where it is named, never because all are.
-pub(crate) const SERVICES: [&str; 1] = [ACTUATE];
+/// What `run` may be asked to run.
+pub(crate) const RUNNABLE: [&str; 8] = ["all", OBSERVE, "ingest", "detect", "correlate", "remediate", ACTUATE, NOTIFY];
 
-/// The actuator's name.
+/// Every service.
+pub(crate) const SERVICES: [&str; 3] = [OBSERVE, ACTUATE, NOTIFY];
+
+/// The observer's name. It runs with all where it has a cluster to look at.
+pub(crate) const OBSERVE: &str = "observe";
+/// The actuator's name. It is an identity of its own: it runs where it is named, never because all are.
 pub(crate) const ACTUATE: &str = "actuate";
+/// The notifier's name. It runs with all where it has somebody to tell.
+pub(crate) const NOTIFY: &str = "notify";
 
 /// A service that runs.
 pub(crate) struct Service {
@@ -38,6 +45,13 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(name: &'static str, site: &Site, metrics: &Metrics) -> Result<Prepared, Error> {
     let (log, clock, metrics) = (site.log.clone(), site.clock.clone(), metrics.clone());
     let body: Body = match name {
+        OBSERVE => {
+            let config = site.settings.observe.clone();
+            if config.cluster.is_empty() {
+                return Err(Error::Usage("observe.cluster is empty: objects would belong nowhere".to_owned()));
+            }
+            Box::new(move |stopping| Ok(observe::run(&config, log, clock, &metrics, stopping)?))
+        }
         ACTUATE => {
             let config = site.settings.actuate.clone();
             if config.cluster.is_empty() || config.keys.is_empty() {
@@ -45,6 +59,13 @@ pub(crate) fn prepare(name: &'static str, site: &Site, metrics: &Metrics) -> Res
                 return Err(Error::Usage(format!("{missing} is empty: the actuator would refuse every command")));
             }
             Box::new(move |stopping| Ok(actuate::run(&config, log, clock, &metrics, stopping)?))
+        }
+        NOTIFY => {
+            let config = site.settings.notify.clone();
+            if config.targets.is_empty() {
+                return Err(Error::Usage("notify.targets is empty: there is nobody to tell".to_owned()));
+            }
+            Box::new(move |stopping| Ok(notify::run(&config, log, clock, &metrics, stopping)?))
         }
         other => return Err(Error::Usage(format!("there is no service {other}; there are {}", SERVICES.join(", ")))),
     };

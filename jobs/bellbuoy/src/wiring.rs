@@ -18,7 +18,7 @@ use remediate::job::Remediate;
 use schemas::signing::Signer;
 use std::sync::Arc;
 use std::time::Duration;
-use topics::declared::{ANOMALIES, COMMANDS, CONTROL, DEAD_LETTERS, INCIDENTS, SIGNALS};
+use topics::declared::{ANOMALIES, COMMANDS, CONTROL, DEAD_LETTERS, INCIDENTS, OBJECTS, SIGNALS};
 
 /// Every job, in the order data meets them.
 pub(crate) const JOBS: [&str; 4] = ["ingest", "detect", "correlate", "remediate"];
@@ -40,7 +40,9 @@ pub(crate) fn job(
     match name {
         "ingest" => {
             let (signals, dead) = (partitions(SIGNALS)?, partitions(DEAD_LETTERS)?);
-            Ok(Arc::new(Ingest::new(settings.ingest.clone(), inputs(name, settings), signals, dead, metrics)))
+            let ingest = Ingest::new(settings.ingest.clone(), inputs(name, settings), signals, dead, metrics);
+            // The scratch log of a backtest has none; every log that is run on does.
+            Ok(Arc::new(if partitions(OBJECTS).is_ok() { ingest.with_objects() } else { ingest }))
         }
         "detect" => {
             let detect = settings.detect.clone();

@@ -34,12 +34,12 @@ pub struct Actuate {
 pub(super) fn execute(settings: Settings, asked: &Actuate) -> Result<(), Error> {
     match &asked.dry_run {
         Some(file) => dry_run(settings, file, asked.json),
-        None => print_manifests(&settings, asked.json),
+        None => print_manifests(&manifests::all(&settings.actuate), asked.json),
     }
 }
 
-fn print_manifests(settings: &Settings, json: bool) -> Result<(), Error> {
-    let all = manifests::all(&settings.actuate);
+/// Prints manifests for `kubectl apply -f -`.
+pub(super) fn print_manifests(all: &[Value], json: bool) -> Result<(), Error> {
     if json {
         return listing::json(&serde_json::json!({"apiVersion": "v1", "kind": "List", "items": all}));
     }

@@ -84,6 +84,13 @@ pub(super) fn execute(settings: Settings, file: Option<&Path>, as_json: bool) ->
     if !settings.actuate.cluster.is_empty() {
         actuator(&settings, &mut findings);
     }
+    for target in &settings.notify.targets {
+        let named = |seen: String| format!("{}: {seen}", target.name);
+        match notify::trial::look(target) {
+            Ok(seen) => findings.ok("notify", named(seen)),
+            Err(seen) => findings.warn("notify", named(seen), "`bellbuoy notify test` tries it"),
+        }
+    }
     show(&findings.0, as_json)?;
     match findings.0.iter().filter(|finding| finding.verdict == Verdict::Fail).count() {
         0 => Ok(()),

@@ -8,6 +8,8 @@ mod doctor;
 mod evaluate;
 pub(crate) mod keys;
 pub(crate) mod kill_switch;
+pub(crate) mod notify;
+pub(crate) mod observe;
 pub(crate) mod orders;
 pub(crate) mod policy;
 mod produce;
@@ -61,7 +63,9 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), Error> {
         Some(Command::Policy(command)) => policy::execute(&settings.remediate.policy()?, &command),
         Some(Command::Commands(command)) => orders::execute(settings, &command),
         Some(Command::KillSwitch(command)) => kill_switch::execute(settings, &command),
+        Some(Command::Observe(asked)) => observe::execute(&settings, &asked),
         Some(Command::Actuate(asked)) => actuate::execute(settings, &asked),
+        Some(Command::Notify(command)) => notify::execute(settings, &command),
         Some(Command::Doctor(listed)) => doctor::execute(settings, file.as_deref(), listed.json),
         Some(Command::Version(listed)) => version::execute(&settings, listed.json),
         Some(Command::Config(_)) => print(&settings),

@@ -75,8 +75,18 @@ pub(super) fn execute(settings: Settings, run: &Run) -> Result<(), Error> {
 
 /// The services asked for, once each.
 fn chosen_services(run: &Run, settings: &Settings) -> Result<Vec<&'static str>, Error> {
-    let asked =
-        |name: &&str| run.jobs.iter().any(|job| job == name) || (*name == services::ACTUATE && run.with_actuator);
+    let all = run.jobs.iter().any(|job| job == "all");
+    let with_all = |name: &str| match name {
+        services::OBSERVE => !settings.observe.cluster.is_empty(),
+        services::NOTIFY => !settings.notify.targets.is_empty(),
+        _ => false,
+    };
+    let asked = |name: &&str| {
+        run.jobs.iter().any(|job| job == name)
+            || (*name == services::ACTUATE && run.with_actuator)
+            // Recorded input is no news, and its cluster may be another by now: who wants either names it.
+            || (all && !run.recorded && with_all(name))
+    };
     let chosen: Vec<&str> = services::SERVICES.into_iter().filter(asked).collect();
     if run.with_actuator && settings.log.kafka.is_some() {
         let said = "--with-actuator is for the embedded log, which one process has; on Kafka the actuator is a process \

@@ -41,6 +41,8 @@ pub struct Settings {
     pub topics: BTreeMap<String, TopicSettings>,
     /// Number of this configuration, raised by its owner: of two logics the one with the higher number is the newer.
     pub revision: i32,
+    /// Which cluster's objects are read.
+    pub observe: observe::Config,
     /// What ingest reads and how.
     pub ingest: ingest::Config,
     /// How detect judges.
@@ -51,6 +53,8 @@ pub struct Settings {
     pub remediate: RemediateSettings,
     /// Whom the actuator obeys, where, and how far it may go.
     pub actuate: actuate::Config,
+    /// Who is told of incidents.
+    pub notify: notify::Config,
 }
 
 /// Where the log is.
@@ -195,11 +199,13 @@ impl Default for Settings {
             ordinal: 0,
             topics: BTreeMap::new(),
             revision: 0,
+            observe: observe::Config::default(),
             ingest: ingest::Config::default(),
             detect: detect::Config::default(),
             correlate: correlate::Config::default(),
             remediate: RemediateSettings::default(),
             actuate: actuate::Config::default(),
+            notify: notify::Config::default(),
         }
     }
 }
@@ -290,8 +296,10 @@ impl Settings {
             return wrong(&format!("correlate.{field}"), message);
         }
         let faults = [
+            ("observe", self.observe.check().err().map(|error| error.to_string())),
             ("ingest", self.ingest.check().err().map(|error| error.to_string())),
             ("actuate", self.actuate.check().err().map(|error| error.to_string())),
+            ("notify", self.notify.check().err().map(|error| error.to_string())),
         ];
         for (section, fault) in faults {
             let Some(text) = fault else { continue };
@@ -341,6 +349,7 @@ mod tests {
         assert_eq!(fault(reserved), "log.kafka.settings.isolation.level");
         assert_eq!(fault(|s| s.ingest.tenant = String::new()), "ingest.tenant");
         assert_eq!(fault(|s| s.actuate.keys = vec!["beef".to_owned()]), "actuate.keys[0]");
+        assert_eq!(fault(|s| s.notify.name.clear()), "notify.name");
         assert_eq!(
             fault(|s| s.topics.extend([("bellbuoy.x".to_owned(), TopicSettings::default())])),
             "topics.bellbuoy.x"
