@@ -6,12 +6,13 @@
 use super::admin::Admin;
 use super::assignment::{Assignment, Resumption};
 use super::client::{ANSWER, Clients, Protocol};
+use super::closing::Closing;
 use super::rebalance::{Change, Rebalances};
 use super::{answers, offsets, reader};
 use crate::clock::WallClock;
 use crate::error::LogError;
 use crate::log::{Committed, Consumer, Limit, Membership, Polled, TopicPartition};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset, TopicPartitionList};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ const SEEK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A member's handle.
 pub(super) struct Member {
-    consumer: BaseConsumer<Rebalances>,
+    consumer: Closing,
     admin: Arc<Admin>,
     clock: Arc<dyn WallClock>,
     name: String,
@@ -46,6 +47,7 @@ impl Member {
         topics: &[&str],
     ) -> Result<Self, LogError> {
         let consumer = clients.consumer(&clients.member(group, member, topics), Rebalances::default())?;
+        let consumer = Closing::new(consumer);
         let name = format!("{member} in group {group}");
         consumer.subscribe(topics).map_err(|error| answers::error(&format!("{name} to join"), &error))?;
         Ok(Member {

@@ -17,6 +17,7 @@ mod admin;
 mod answers;
 mod assignment;
 mod client;
+mod closing;
 pub mod inspect;
 mod member;
 mod offsets;

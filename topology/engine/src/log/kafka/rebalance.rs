@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// How long a group is given to end by itself: a look after the other. Between its own threads it takes microseconds.
 const LOOKS: u32 = 50;
+/// The same where nothing says that it will.
+const FEW_LOOKS: u32 = 10;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A change of the assignment, as the cluster decided it.
@@ -85,7 +87,9 @@ impl ConsumerContext for Rebalances {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let assigned = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.leaving.load(Ordering::SeqCst) {
-            if self.answered.swap(true, Ordering::SeqCst) && ends(consumer) {
+            // A member whose place was taken (a fatal error) ends without an answer, and so may a group that had one.
+            let alone = self.answered.swap(true, Ordering::SeqCst) || consumer.client().fatal_error().is_some();
+            if ends(consumer, if alone { LOOKS } else { FEW_LOOKS }) {
                 return;
             }
             // The owner is gone; a client that waits for it would never close.
@@ -107,10 +111,11 @@ impl ConsumerContext for Rebalances {
     }
 }
 
-/// True if the group ends by itself. One answer may end it while another question is still queued, and a group that has
-/// ended drops what it is told without a word: whoever answers that question waits for ever.
-fn ends(consumer: &BaseConsumer<Rebalances>) -> bool {
-    for _ in 0..LOOKS {
+/// True if the group ends by itself. One answer may end it while another question is still queued, a member that was
+/// fenced gives up its share unasked, and a group that has ended drops what it is told without a word: whoever answers
+/// that question waits for ever.
+fn ends(consumer: &BaseConsumer<Rebalances>, looks: u32) -> bool {
+    for _ in 0..looks {
         if consumer.closed() {
             return true;
         }
