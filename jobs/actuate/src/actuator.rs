@@ -8,6 +8,7 @@ use crate::chain::Chain;
 use crate::config::Config;
 use crate::consent::Consent;
 use crate::error::ActuateError;
+use crate::incidents::Incidents;
 use crate::judge::{Verdict, judge};
 use crate::ledger::{Claim, Entry, Ledger, Phase};
 use crate::run::Hook;
@@ -63,6 +64,7 @@ pub(crate) struct Actuator<'a> {
     ledger: Ledger,
     keys: Vec<VerifyingKey>,
     consent: Consent,
+    incidents: Incidents,
     /// Until the control topic was read to its end, nothing new is done.
     heard: bool,
     chain: Option<Chain>,
@@ -103,6 +105,7 @@ impl<'a> Actuator<'a> {
             ledger,
             keys,
             consent: Consent::default(),
+            incidents: Incidents::default(),
             heard: false,
             chain: None,
             pending: BTreeMap::new(),
@@ -139,6 +142,7 @@ impl<'a> Actuator<'a> {
 
     fn read_log(&mut self) -> Result<(), ActuateError> {
         self.consent.read_on(&*self.log, self.config)?;
+        self.incidents.read_on(&*self.log, self.config, self.clock.now_millis())?;
         if self.chain.is_none() {
             self.chain = Some(Chain::load(&*self.log, &self.config.name)?);
         }
@@ -266,13 +270,25 @@ impl<'a> Actuator<'a> {
                     None => self.set(entry, Phase::Failed, "the action is not known here".to_owned()).await,
                 }
             }
-            Phase::Undoing => self.undo(entry).await,
-            Phase::Succeeded | Phase::Verified | Phase::Ineffective if entry.undo_at > 0 && now >= entry.undo_at => {
-                self.undo(entry).await
-            }
-            Phase::Succeeded => self.verify(entry).await,
+            Phase::Undoing => self.undo(entry, "it was begun").await,
+            Phase::Succeeded | Phase::Verified | Phase::Ineffective => match self.ended_by(entry, heard, now) {
+                Some(why) => self.undo(entry, &why).await,
+                None if entry.phase == Phase::Succeeded => self.verify(entry, heard).await,
+                None => Ok(()),
+            },
             _ => Ok(()),
         }
+    }
+
+    /// Why what is in force is over: its time, or a person who takes it back.
+    fn ended_by(&self, entry: &Entry, heard: bool, now: i64) -> Option<String> {
+        if entry.undo_at > 0 && now >= entry.undo_at {
+            return Some("its time is over".to_owned());
+        }
+        let command = entry.command();
+        let can = command.inverse.as_ref().is_some_and(|inverse| crate::actions::by_name(&inverse.name).is_some());
+        let person = self.consent.refused(&command).filter(|_| heard && can)?;
+        Some(format!("{person} took it back"))
     }
 }
 

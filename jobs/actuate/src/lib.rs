@@ -18,6 +18,7 @@ pub mod config;
 mod consent;
 mod error;
 pub mod guards;
+mod incidents;
 pub mod isolation;
 mod judge;
 mod ledger;

@@ -3,12 +3,63 @@
 mod site;
 
 use rig::kubernetes::{Fault, Rule};
-use schemas::{Command, Mode, RefusalRule, ResultState};
+use schemas::{Command, IncidentState, Mode, RefusalRule, ResultState, VerifyPredicate};
 use site::{MINUTE, Pod, Site, provided};
 use std::time::Duration;
 
 fn verified(site: &Site, order: &Command<'_>) -> bool {
     site.states(order).contains(&ResultState::Verified)
+}
+
+#[test]
+fn an_order_has_helped_when_its_incident_is_over_in_time_and_not_when_it_goes_on() {
+    if !provided() {
+        return;
+    }
+    let site = Site::start();
+    let watched = |pod: &Pod, incident: &'static str| {
+        let mut command = site.quarantine(pod, Mode::Enforce);
+        command.incident = incident.into();
+        let (name, comparison, within) = ("incident_closed".into(), "=".into(), 10 * MINUTE);
+        command.verify = Some(VerifyPredicate { name, comparison, value: 1.0, within });
+        site.signed(command, incident)
+    };
+    let orders = [watched(&site.pod_of("cart"), "helped"), watched(&site.pod_of("web"), "in vain")];
+    for order in &orders {
+        site.incident(&order.incident, IncidentState::Open);
+        site.send(order);
+        site.until("it is done", |site| site.states(order).contains(&ResultState::Succeeded));
+    }
+    site.incident("helped", IncidentState::Close);
+    site.until("it has helped", |site| site.states(&orders[0]).ends_with(&[ResultState::Verified]));
+    assert!(site.states(&orders[1]).ends_with(&[ResultState::Succeeded]), "the other one has its time");
+    site.advance(10 * MINUTE + 1_000);
+    site.until("it was in vain", |site| site.states(&orders[1]).ends_with(&[ResultState::Ineffective]));
+    site.advance(20 * MINUTE);
+    for order in &orders {
+        site.until("both are undone in time", |site| site.states(order).ends_with(&[ResultState::RolledBack]));
+    }
+    site.chain_is_whole();
+}
+
+#[test]
+fn what_a_person_takes_back_is_undone_at_once_and_what_others_say_of_other_orders_is_not() {
+    if !provided() {
+        return;
+    }
+    let site = Site::start();
+    let (kept, taken) = (site.pod_of("cart"), site.pod_of("web"));
+    let labels = site.labels(&taken);
+    let orders = [site.quarantine(&kept, Mode::Enforce), site.quarantine(&taken, Mode::Enforce)];
+    for order in &orders {
+        site.send(order);
+        site.until("it is in force", |site| site.states(order).contains(&ResultState::Verified));
+    }
+    site.reject(&orders[1], "eve");
+    site.until("it is taken back", |site| site.states(&orders[1]).ends_with(&[ResultState::RolledBack]));
+    assert_eq!(site.labels(&taken), labels);
+    assert!(site.states(&orders[0]).ends_with(&[ResultState::Verified]), "the other one stays");
+    site.chain_is_whole();
 }
 
 #[test]

@@ -16,6 +16,7 @@ use topics::declared::{COMMANDS, CONTROL, RESULTS};
 const LATER: i64 = 900_000;
 const PENDING: &str = "3f0a11aa-1111-5111-8111-000000000001";
 const EXPIRED: &str = "3f0a22bb-2222-5222-8222-000000000002";
+const FINAL: &str = "88bb44dd-4444-5444-8444-000000000004";
 const DONE: &str = "77aa33cc-3333-5333-8333-000000000003";
 
 fn bellbuoy(folder: &Path, arguments: &[&str]) -> Output {
@@ -76,13 +77,15 @@ fn site() -> TempDir {
     done(bellbuoy(at.path(), &["topics", "apply"]));
     let log = open(at.path());
     let now = now();
+    let release = Action { name: "release_pod".into(), parameters: vec![] };
     let orders = [
         order(PENDING, Mode::Approve, now + LATER),
         order(EXPIRED, Mode::Approve, now - 5_000),
-        order(DONE, Mode::Enforce, now + LATER),
+        Command { inverse: Some(release), ..order(DONE, Mode::Enforce, now + LATER) },
+        order(FINAL, Mode::Enforce, now + LATER),
     ];
-    let result = CommandResult {
-        command: DONE.into(),
+    let result = |command: &'static str| CommandResult {
+        command: command.into(),
         state: ResultState::Succeeded,
         at: now,
         sentence: "the pod is in quarantine".into(),
@@ -99,7 +102,9 @@ fn site() -> TempDir {
     for order in &orders {
         producer.send(message(COMMANDS.name, order.encode().unwrap())).unwrap();
     }
-    producer.send(message(RESULTS.name, result.encode().unwrap())).unwrap();
+    for command in [DONE, FINAL] {
+        producer.send(message(RESULTS.name, result(command).encode().unwrap())).unwrap();
+    }
     producer.commit(&[], None).unwrap();
     at
 }
@@ -158,6 +163,19 @@ fn an_answer_to_what_does_not_wait_is_refused_with_the_reason() {
         assert!(answer.0 == code && answer.1.contains(words), "{arguments:?}: {answer:?}");
     }
     assert_eq!(said(at.path()), []);
+}
+
+#[test]
+fn what_was_carried_out_is_taken_back_where_it_can_be_undone() {
+    let at = site();
+    let told = done(bellbuoy(at.path(), &["commands", "undo", DONE, "--by", "eve"]));
+    assert!(told.starts_with("taken back: "), "{told}");
+    let voice = (ControlKind::Rejection, format!("{DONE}/eve"), format!("sha256:{DONE}"), "eve".to_owned());
+    assert_eq!(said(at.path()), [voice]);
+    for (id, words) in [("3f0a11", "not in force: it is open"), ("88bb", "has no inverse")] {
+        let (code, text) = refused(bellbuoy(at.path(), &["commands", "undo", id]));
+        assert!(code == 1 && text.contains(words), "{id}: {text}");
+    }
 }
 
 #[test]

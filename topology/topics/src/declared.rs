@@ -53,7 +53,7 @@ pub const INCIDENTS: Topic = Topic {
     cleanup: days(90),
     schema: Some("incident"),
     producer: "correlate",
-    consumers: &["remediate", "notify"],
+    consumers: &["remediate", "actuate", "notify"],
 };
 
 /// Commands.

@@ -33,6 +33,9 @@ pub(super) fn later(error: impl std::fmt::Display) -> ActuateError {
     ActuateError::Log(LogError::Unavailable { message: format!("the cluster: {error}") })
 }
 
+/// The predicate that an order's incident is over.
+const INCIDENT_CLOSED: &str = "incident_closed";
+
 impl Actuator<'_> {
     /// Carries out an order that is claimed, or goes on with it.
     pub(super) async fn carry_out(&mut self, entry: &mut Entry, kind: &Kind) -> Result<(), ActuateError> {
@@ -80,8 +83,8 @@ impl Actuator<'_> {
         Err(later(format!("{last}; {PLANS} plans were overtaken")))
     }
 
-    /// Undoes an order whose time is over, or that failed half way.
-    pub(super) async fn undo(&mut self, entry: &mut Entry) -> Result<(), ActuateError> {
+    /// Undoes an order whose time is over, that somebody takes back, or that failed half way.
+    pub(super) async fn undo(&mut self, entry: &mut Entry, why: &str) -> Result<(), ActuateError> {
         let bytes = entry.bytes.clone();
         let mut command = Command::decode(&bytes)?;
         let now = self.now();
@@ -107,7 +110,7 @@ impl Actuator<'_> {
         let mut standing = Standing::Begun;
         if entry.phase != Phase::Undoing {
             standing = Standing::New;
-            self.set(entry, Phase::Undoing, "its time is over".to_owned()).await?;
+            self.set(entry, Phase::Undoing, why.to_owned()).await?;
             self.at(Step::Undoing)?;
         }
         for _ in 0..PLANS {
@@ -242,11 +245,20 @@ impl Actuator<'_> {
         }
     }
 
-    /// Whether it helped: the incident is over, or at least the object is as ordered.
-    pub(super) async fn verify(&mut self, entry: &mut Entry) -> Result<(), ActuateError> {
+    /// Whether it helped: the incident is over in time where the command says that is to be seen, and the object is as
+    /// ordered.
+    pub(super) async fn verify(&mut self, entry: &mut Entry, heard: bool) -> Result<(), ActuateError> {
         let bytes = entry.bytes.clone();
         let command = Command::decode(&bytes)?;
         let Some(kind) = actions::by_name(&command.action.name) else { return Ok(()) };
+        let watched = command.verify.as_ref().filter(|predicate| predicate.name == INCIDENT_CLOSED);
+        let over = self.incidents.is_over(&command.incident);
+        if let Some(predicate) = watched
+            // Without the log nobody knows, and it is not judged.
+            && (!heard || !over && self.now() - entry.at < predicate.within)
+        {
+            return Ok(());
+        }
         let view = match look(&self.api, &command, kind).await {
             Ok(view) => view,
             Err(LookError::Unfit(_)) => return Ok(()),
@@ -255,12 +267,17 @@ impl Actuator<'_> {
         let (recorded, undo_at) = (&entry.recorded, entry.undo_at);
         let order = Order { command: &command, recorded, undo_at, standing: Standing::Begun };
         let as_ordered = (kind.plan)(&order, &view).is_ok_and(|plan| plan.requests.is_empty());
-        let watched = "the object was looked at; whether the trouble is over is for people to see";
-        if as_ordered {
-            self.set(entry, Phase::Verified, format!("it is as ordered ({watched})")).await
-        } else {
-            self.set(entry, Phase::Ineffective, format!("somebody has changed it again ({watched})")).await
-        }
+        let alone = "the object was looked at; whether the trouble is over is for people to see";
+        let (phase, sentence) = match (as_ordered, watched) {
+            (true, None) => (Phase::Verified, format!("it is as ordered ({alone})")),
+            (true, Some(_)) if over => (Phase::Verified, "it is as ordered, and the incident is over".to_owned()),
+            (true, Some(predicate)) => {
+                let minutes = predicate.within / 60_000;
+                (Phase::Ineffective, format!("it is as ordered, and the incident goes on after {minutes} minutes"))
+            }
+            (false, _) => (Phase::Ineffective, format!("somebody has changed it again ({alone})")),
+        };
+        self.set(entry, phase, sentence).await
     }
 
     /// Writes a new phase into the ledger.

@@ -10,8 +10,8 @@ use engine::runtime::Stopping;
 use rig::kubernetes::{Kubernetes, Proxy, Rule};
 use schemas::signing::{self, Signer};
 use schemas::{
-    Action, Command, CommandResult, Control, ControlKind, Mode, Precondition, Record as _, RefusalRule, ResultState,
-    RiskClass, Rollback, Target,
+    Action, Command, CommandResult, Control, ControlKind, Incident, IncidentBody, IncidentRecord, IncidentState, Mode,
+    Precondition, Record as _, RefusalRule, ResultState, RiskClass, Rollback, Target,
 };
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use topics::declared::{COMMANDS, CONTROL, RESULTS};
+use topics::declared::{COMMANDS, CONTROL, INCIDENTS, RESULTS};
 
 pub const MINUTE: i64 = 60_000;
 
@@ -119,7 +119,7 @@ impl Site {
 
         let clock = Arc::new(Moved { system: SystemClock::new(), by: AtomicI64::new(0) });
         let log = memory::open(&memory::Disk::default(), clock.clone()).expect("a log in memory opens");
-        for topic in [COMMANDS, CONTROL, RESULTS] {
+        for topic in [INCIDENTS, COMMANDS, CONTROL, RESULTS] {
             let cleanup = if topic.name == CONTROL.name { CleanupPolicy::Compact } else { CleanupPolicy::Delete };
             let spec = TopicSpec {
                 name: topic.name.to_owned(),
@@ -247,15 +247,25 @@ impl Site {
     }
 
     pub fn approve(&self, command: &Command<'_>, person: &'static str) {
+        self.answer(ControlKind::Approval, command, person);
+    }
+
+    /// Refuses an order, or takes it back.
+    pub fn reject(&self, command: &Command<'_>, person: &'static str) {
+        self.answer(ControlKind::Rejection, command, person);
+    }
+
+    fn answer(&self, kind: ControlKind, command: &Command<'_>, person: &'static str) {
         let control = Control {
-            kind: ControlKind::Approval,
+            kind,
             id: format!("{}/{person}", command.id).into(),
             value: command.digest.clone(),
             author: person.into(),
             at: self.clock.now_millis(),
             ..Control::default()
         };
-        self.append(CONTROL.name, b"approval", control.encode().expect("it can be written"));
+        let key = format!("{kind:?}/{}/{person}", command.id);
+        self.append(CONTROL.name, key.as_bytes(), control.encode().expect("it can be written"));
     }
 
     fn append(&self, topic: &str, key: &[u8], value: Vec<u8>) {
@@ -265,6 +275,14 @@ impl Site {
             Message { topic: topic.into(), key: Some(key.to_vec()), value: Some(value), ..Message::default() };
         producer.send(message).expect("a record is taken");
         producer.commit(&[], None).expect("it is committed");
+    }
+
+    /// Publishes that an incident goes on, or is over.
+    pub fn incident(&self, id: &str, state: IncidentState) {
+        let (tenant, cluster, id) = ("default".into(), "prod".into(), id.to_owned().into());
+        let body = IncidentBody::Incident(Box::new(Incident { tenant, cluster, id, state, ..Incident::default() }));
+        let record = IncidentRecord { body, ..IncidentRecord::default() };
+        self.append(INCIDENTS.name, b"default/prod", record.encode().expect("it can be written"));
     }
 
     pub fn now(&self) -> i64 {

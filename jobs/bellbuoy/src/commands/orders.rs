@@ -10,7 +10,7 @@ use crate::settings::Settings;
 use crate::site::Site;
 use clap::{Args, Subcommand};
 use found::{Found, Order, Records};
-use schemas::{Control, ControlKind, Mode};
+use schemas::{Control, ControlKind, Mode, ResultState};
 pub(super) use shown::what;
 
 /// Commands about orders to the actuator.
@@ -38,6 +38,8 @@ pub enum Commands {
     Approve(Answer),
     /// Refuse an order
     Reject(Answer),
+    /// Take back an order that was carried out: it is undone now, and not only when its time is over
+    Undo(Answer),
 }
 
 /// A person's answer.
@@ -70,18 +72,41 @@ pub(super) fn execute(settings: Settings, command: &Commands) -> Result<(), Erro
                 listing::text(&shown::text(order, found.now))
             }
         }
-        Commands::Approve(answer) => say(&settings, &found, answer, ControlKind::Approval),
-        Commands::Reject(answer) => say(&settings, &found, answer, ControlKind::Rejection),
+        Commands::Approve(answer) => {
+            let order = waiting(&found, answer)?;
+            say(&settings, found.now, order, answer, ControlKind::Approval, "approved")
+        }
+        Commands::Reject(answer) => {
+            let order = waiting(&found, answer)?;
+            say(&settings, found.now, order, answer, ControlKind::Rejection, "rejected")
+        }
+        Commands::Undo(answer) => {
+            let order = in_force(&found, answer)?;
+            say(&settings, found.now, order, answer, ControlKind::Rejection, "taken back")
+        }
     }
 }
 
-/// Says consent or refusal of an order that still waits for it.
-fn say(settings: &Settings, found: &Found<'_>, answer: &Answer, kind: ControlKind) -> Result<(), Error> {
+/// The order that an answer is about, if it was carried out and can be undone.
+fn in_force<'f, 'a>(found: &'f Found<'a>, answer: &Answer) -> Result<&'f Order<'a>, Error> {
     let order = found.by_id(&answer.id)?;
     let command = &order.command;
-    if answer.by.trim().is_empty() {
-        return Err(Error::Usage("say who: --by NAME".to_owned()));
+    let state = order.state();
+    if !matches!(state, Some(ResultState::Succeeded | ResultState::Verified | ResultState::Ineffective)) {
+        let is = state.map_or("open".to_owned(), |state| shown::state(state).to_owned());
+        return Err(Error::Unwell(format!("{} is not in force: it is {is}", command.id)));
     }
+    if command.inverse.is_none() {
+        let said = format!("{} has no inverse; what it did people must undo themselves", command.id);
+        return Err(Error::Unwell(said));
+    }
+    Ok(order)
+}
+
+/// The order that an answer is about, if it still waits for one.
+fn waiting<'f, 'a>(found: &'f Found<'a>, answer: &Answer) -> Result<&'f Order<'a>, Error> {
+    let order = found.by_id(&answer.id)?;
+    let command = &order.command;
     if command.mode != Mode::Approve {
         let mode = shown::mode(command.mode);
         return Err(Error::Unwell(format!("{} is in mode {mode}; only orders in mode approve wait", command.id)));
@@ -93,6 +118,22 @@ fn say(settings: &Settings, found: &Found<'_>, answer: &Answer, kind: ControlKin
     if let Some(state) = order.state().filter(|_| !order.waits(found.now)) {
         return Err(Error::Unwell(format!("{} no longer waits: it is {}", command.id, shown::state(state))));
     }
+    Ok(order)
+}
+
+/// Says a person's answer to exactly this order.
+fn say(
+    settings: &Settings,
+    now: i64,
+    order: &Order<'_>,
+    answer: &Answer,
+    kind: ControlKind,
+    said: &str,
+) -> Result<(), Error> {
+    let command = &order.command;
+    if answer.by.trim().is_empty() {
+        return Err(Error::Usage("say who: --by NAME".to_owned()));
+    }
     let control = Control {
         tenant: command.tenant.clone(),
         kind,
@@ -101,11 +142,10 @@ fn say(settings: &Settings, found: &Found<'_>, answer: &Answer, kind: ControlKin
         value: command.digest.clone(),
         author: answer.by.clone().into(),
         reason: answer.reason.clone().into(),
-        at: found.now,
+        at: now,
         expires_at: command.expires_at,
         ..Control::default()
     };
     control::say(settings, &control)?;
-    let said = if kind == ControlKind::Approval { "approved" } else { "rejected" };
     listing::text(&format!("{said}: {} {}\n", command.id, shown::what(command)))
 }
