@@ -34,8 +34,8 @@ fn every_incident_is_paged_once_and_over_once_however_often_the_process_is_kille
     let receiver = Receiver::start().expect("a port is free");
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     configure(folder.path(), &kafka, &receiver);
-    let ended = command(folder.path(), &["topics", "apply"]).status().expect("the program can be started");
-    assert!(ended.success());
+    let made = command(folder.path(), &["topics", "apply"]).output().expect("the program can be started");
+    assert!(made.status.success(), "{}", installation::texts(&made).1);
     let log = engine::log::kafka::open(Config::new(kafka.bootstrap()), Arc::new(SystemClock::new()));
     let log = log.expect("the cluster answers");
 

@@ -29,19 +29,26 @@ enum Order {
 
 /// What became of it.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+enum Outcome {
     /// What was sent, and what the target said of it.
     Sent(Result<String, Failure>),
     Reminded(Result<(), Failure>),
     Heard(Result<Vec<Silence>, Failure>),
 }
 
+/// Notices that are sent together, each with the number of its telling.
+pub(crate) type Carried = Vec<(Key, i32)>;
+
 /// The way to one target.
 pub(crate) struct Courier {
     pub(crate) target: config::Target,
     pub(crate) allowance: Allowance,
     /// What is being sent: the notices and the number of each telling.
-    pub(crate) carrying: Vec<(Key, i32)>,
+    carrying: Carried,
+    /// Whether that was more than there was room for.
+    crowded: bool,
+    /// What became of it, until somebody asks.
+    sent: Option<Result<String, Failure>>,
     /// Its silences, as last heard.
     pub(crate) silences: Vec<Silence>,
     /// Whether its silences were heard, or could not be, at least once.
@@ -80,6 +87,8 @@ impl Courier {
             target: target.clone(),
             allowance,
             carrying: Vec::new(),
+            crowded: false,
+            sent: None,
             silences: Vec::new(),
             orders: Some(orders),
             outcomes,
@@ -107,9 +116,8 @@ impl Courier {
         self.target.to.remind_every().is_some_and(|every| due(self.reminded_at, every.millis(), now))
     }
 
-    pub(crate) fn send(&mut self, delivery: Delivery, carrying: Vec<(Key, i32)>, crowded: bool) {
-        self.carrying = carrying;
-        self.allowance.spend(delivery.now, crowded);
+    pub(crate) fn send(&mut self, delivery: Delivery, carrying: Carried, crowded: bool) {
+        (self.carrying, self.crowded) = (carrying, crowded);
         self.order(Order::Send(delivery));
     }
 
@@ -125,43 +133,56 @@ impl Courier {
 
     fn order(&mut self, order: Order) {
         let orders = self.orders.as_ref().expect("orders are taken away only when it is dropped");
+        // Where its thread is no longer there, the next look at its outcomes tells.
         self.busy = orders.send(order).is_ok();
     }
 
-    /// What became of what it was to do, once.
-    pub(crate) fn outcome(&mut self, now: i64) -> Option<Outcome> {
+    /// Takes in what became of what it was to do.
+    pub(crate) fn poll(&mut self, now: i64) -> Result<(), NotifyError> {
         let outcome = match self.outcomes.try_recv() {
             Ok(outcome) => outcome,
-            Err(TryRecvError::Empty) => return None,
-            Err(TryRecvError::Disconnected) if self.busy => {
-                // Its thread has panicked, which is a defect; the others go on.
-                Outcome::Sent(Err(Failure::later("its thread has ended")))
-            }
-            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) => return Ok(()),
+            Err(TryRecvError::Disconnected) => return Err(NotifyError::Panicked(self.target.name.clone())),
         };
         self.busy = false;
-        let failure = match &outcome {
-            Outcome::Sent(result) => result.as_ref().err(),
-            Outcome::Reminded(result) => result.as_ref().err(),
-            Outcome::Heard(result) => result.as_ref().err(),
+        match outcome {
+            Outcome::Sent(result) => {
+                self.judge(result.as_ref().err(), now);
+                // What it did not take costs it nothing.
+                if !matches!(result, Err(Failure::Later { .. })) {
+                    self.allowance.spend(now, self.crowded);
+                }
+                self.sent = Some(result);
+            }
+            Outcome::Reminded(result) => self.judge(result.as_ref().err(), now),
+            Outcome::Heard(result) => {
+                self.judge(result.as_ref().err(), now);
+                self.listened = true;
+                if let Ok(silences) = result {
+                    self.silences = silences;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was sent and what the target said of it, once.
+    pub(crate) fn sent(&mut self) -> Option<(Carried, Result<String, Failure>)> {
+        let result = self.sent.take()?;
+        Some((std::mem::take(&mut self.carrying), result))
+    }
+
+    /// A target that fails is left in peace for a while.
+    fn judge(&mut self, failure: Option<&Failure>, now: i64) {
+        let Some(Failure::Later { message, after }) = failure else {
+            self.failures = 0;
+            return;
         };
-        match failure {
-            Some(Failure::Later { message, after }) => {
-                let rest = FIRST_REST.saturating_mul(1 << self.failures.min(16)).min(LONGEST_REST);
-                let rest = after.map_or(rest, |after| rest.max(i64::try_from(after.as_millis()).unwrap_or(i64::MAX)));
-                self.failures += 1;
-                self.rest_until = now.saturating_add(rest);
-                tracing::warn!(target = self.target.name, "{message}; tried again {}", alert::time(self.rest_until));
-            }
-            _ => self.failures = 0,
-        }
-        if let Outcome::Heard(heard) = &outcome {
-            self.listened = true;
-            if let Ok(silences) = heard {
-                self.silences.clone_from(silences);
-            }
-        }
-        Some(outcome)
+        let rest = FIRST_REST.saturating_mul(1 << self.failures.min(16)).min(LONGEST_REST);
+        let rest = after.map_or(rest, |after| rest.max(i64::try_from(after.as_millis()).unwrap_or(i64::MAX)));
+        self.failures += 1;
+        self.rest_until = now.saturating_add(rest);
+        tracing::warn!(target = self.target.name, "{message}; tried again {}", alert::time(self.rest_until));
     }
 }
 

@@ -29,6 +29,9 @@ pub enum NotifyError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// A defect of the program.
+    #[error("the thread of target {0} panicked, which is a defect of the program; its log says where")]
+    Panicked(String),
     /// A test ended the notifier here.
     #[error("ended by a test at {0:?}")]
     Ended(crate::Step),

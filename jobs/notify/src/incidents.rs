@@ -44,12 +44,8 @@ impl Reader {
             let start = log.bounds(&at)?.start;
             let next = self.next.entry(partition).or_insert(start);
             if *next < start {
-                tracing::error!(
-                    partition,
-                    from = *next,
-                    to = start,
-                    "incidents were removed before they could be told"
-                );
+                let (from, to) = (*next, start);
+                tracing::error!(partition, from, to, "incidents were removed before they could be told");
                 *next = start;
             }
             let batch = log.read(&at, *next, READ)?;

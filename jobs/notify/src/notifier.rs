@@ -57,8 +57,19 @@ pub(crate) struct Notifier<'a> {
 struct Memory {
     outbox: Outbox,
     reader: Reader,
-    /// A write failed, so what is here may not be what stands on the topic.
+    /// A write or a reading failed, so what is here may not be what stands on the topics.
     in_doubt: bool,
+}
+
+impl Memory {
+    /// Reads some of what has happened; whether there is more. After an error some of it may be passed over, so the memory
+    /// is read again, and with it from where reading goes on.
+    fn read(&mut self, log: &dyn Log) -> Result<(Vec<Said>, bool), NotifyError> {
+        let mut said = Vec::new();
+        let more = self.reader.read(log, &mut said);
+        self.in_doubt |= more.is_err();
+        Ok((said, more?))
+    }
 }
 
 impl<'a> Notifier<'a> {
@@ -79,7 +90,7 @@ impl<'a> Notifier<'a> {
             let loaded = self.load();
             if loaded.is_err() && self.memory.is_some() {
                 // What goes on is still said to go on: whoever is not reminded would take it for over.
-                self.remind();
+                self.keep_alive()?;
             }
             loaded?;
         }
@@ -126,8 +137,8 @@ impl<'a> Notifier<'a> {
         let mut open: BTreeMap<IncidentKey, Change> = BTreeMap::new();
         let mut more = true;
         while more {
-            let mut said = Vec::new();
-            more = memory.reader.read(&*self.log, &mut said)?;
+            let said;
+            (said, more) = memory.read(&*self.log)?;
             for said in said {
                 match said {
                     Said::Change { partition, offset, record } => {
@@ -154,8 +165,7 @@ impl<'a> Notifier<'a> {
     /// Reads what has happened, and writes what is to be told of it.
     fn read(&mut self) -> Result<(), NotifyError> {
         let Some(memory) = &mut self.memory else { return Ok(()) };
-        let mut said = Vec::new();
-        memory.reader.read(&*self.log, &mut said)?;
+        let (said, _) = memory.read(&*self.log)?;
         if said.is_empty() {
             return Ok(());
         }
@@ -192,7 +202,10 @@ impl<'a> Notifier<'a> {
             let key = Key { incident: change.key.clone(), target: courier.target.name.clone() };
             let known = memory.outbox.notices.get(&key);
             // It was read before: a restart goes on a little earlier than where it ended.
-            if known.is_some_and(|known| known.revision >= incident.revision && known.over == change.over) {
+            let is_old = |known: &Notice<'_>| {
+                known.partition == seen.partition && known.offset >= seen.offset && known.over == seen.over
+            };
+            if known.is_some_and(is_old) {
                 kept = true;
                 continue;
             }

@@ -69,6 +69,15 @@ fn an_incident_fires_is_kept_alive_and_is_resolved_as_one_alert() {
     let ends = || get(&alertmanager, "alerts")[0]["endsAt"].as_str().unwrap().to_owned();
     let first = ends();
     until("its end is put off", || ends() > first);
+    // Without a log it is kept alive all the same.
+    site.faults.crash_at(1);
+    let (without, mut later) = (ends(), String::new());
+    for _ in 0..3 {
+        later = ends();
+        until("its end is put off without a log", || ends() > later);
+    }
+    assert!(later > without);
+    site.faults.crash_at(0);
     let incident = site.change(&incident, |next| next.severity = 95.0);
     until("as a graver one it fires as another, and the milder one ends", || told(&receiver).len() == 3);
     site.close(&incident);

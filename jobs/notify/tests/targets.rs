@@ -114,6 +114,26 @@ fn of_each_incident_one_opening_and_one_end_are_told_wherever_the_notifier_dies(
 }
 
 #[test]
+fn of_each_incident_one_opening_is_told_whichever_call_to_the_log_fails() {
+    let receiver = receiver();
+    let mut site = Site::new(vec![webhook(&receiver)]);
+    site.start();
+    until("it has begun", || site.faults.passed() > 0);
+    // More than it calls in a look at which it reads, writes, sends and writes again.
+    for point in 1..=60_u64 {
+        site.faults.crash_at(point);
+        site.publish(&site.incident(&format!("i{point:02}"), "cart"));
+        // From that call on nothing works for a while.
+        std::thread::sleep(std::time::Duration::from_millis(250));
+        site.faults.crash_at(0);
+        until(&format!("it is told, call {point} failed"), || events(&receiver).len() as u64 == point);
+    }
+    a_while();
+    let subjects: BTreeSet<String> = events(&receiver).into_iter().map(|(_, subject)| subject).collect();
+    assert_eq!((subjects.len(), events(&receiver).len()), (60, 60), "each once, under one identity");
+}
+
+#[test]
 fn what_opened_and_ended_while_nobody_could_tell_is_told_all_the_same() {
     let receiver = receiver();
     let mut site = Site::new(vec![webhook(&receiver)]);

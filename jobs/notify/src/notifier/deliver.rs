@@ -2,7 +2,6 @@
 
 use super::{Notifier, Positions, Step};
 use crate::config::Target;
-use crate::courier::Outcome;
 use crate::dispatch::{Chosen, Delivery, Telling, choose, goes_on};
 use crate::error::NotifyError;
 use crate::follow::is_firing;
@@ -16,8 +15,9 @@ impl Notifier<'_> {
         let now = self.now();
         let mut sent = Vec::new();
         for courier in &mut self.couriers {
-            if let Some(Outcome::Sent(result)) = courier.outcome(now) {
-                sent.push((courier.target.name.clone(), std::mem::take(&mut courier.carrying), result));
+            courier.poll(now)?;
+            if let Some((carried, result)) = courier.sent() {
+                sent.push((courier.target.name.clone(), carried, result));
             }
         }
         for (target, carried, result) in sent {
@@ -90,6 +90,16 @@ impl Notifier<'_> {
             self.at(Step::Sending)?;
             self.couriers[at].send(Delivery { event, dedup, tellings, now }, carrying, crowded);
         }
+        Ok(())
+    }
+
+    /// Reminds while there is no log. What was sent meanwhile is told to it later.
+    pub(super) fn keep_alive(&mut self) -> Result<(), NotifyError> {
+        let now = self.now();
+        for courier in &mut self.couriers {
+            courier.poll(now)?;
+        }
+        self.remind();
         Ok(())
     }
 

@@ -2,9 +2,12 @@
 #![allow(dead_code, reason = "every suite compiles this module and uses a part of it")]
 
 use engine::clock::{SystemClock, WallClock};
+use engine::fault::Faults;
+use engine::lane::Environment;
 use engine::log::{CleanupPolicy, Limit, Log, Message, TimestampSource, TopicPartition, TopicSpec, memory};
 use engine::metrics::Metrics;
 use engine::runtime::Stopping;
+use engine::state::memory::MemoryStores;
 use notify::config::Target;
 use notify::{Config, NotifyError, Step};
 use schemas::notification::Notice;
@@ -38,6 +41,10 @@ impl WallClock for Moved {
 
 pub struct Site {
     pub log: Arc<dyn Log>,
+    /// What fails of the notifier's own calls to the log.
+    pub faults: Faults,
+    /// The log as the notifier has it.
+    its_log: Arc<dyn Log>,
     clock: Arc<Moved>,
     config: Config,
     metrics: Metrics,
@@ -69,7 +76,16 @@ impl Site {
         }
         let config = Config { targets, ..Config::default() };
         let (metrics, stopping) = (Metrics::new("test"), Stopping::default());
-        Site { log, clock, config, metrics, stopping, notifier: None }
+        let faults = Faults::default();
+        let whole = Environment {
+            log: log.clone(),
+            stores: Arc::new(MemoryStores::default()),
+            checkpoints: None,
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+        };
+        let its_log = faults.wrap(&whole).log;
+        Site { log, faults, its_log, clock, config, metrics, stopping, notifier: None }
     }
 
     /// Runs a notifier.
@@ -79,7 +95,7 @@ impl Site {
 
     /// Runs a notifier that is ended when it first comes to a step, and started anew.
     pub fn start_ending_at(&mut self, ending: Option<Step>) {
-        let (config, log, clock) = (self.config.clone(), self.log.clone(), self.clock.clone());
+        let (config, log, clock) = (self.config.clone(), self.its_log.clone(), self.clock.clone());
         let (metrics, stopping) = (self.metrics.clone(), self.stopping.clone());
         let to_end = AtomicBool::new(ending.is_some());
         self.notifier = Some(std::thread::spawn(move || {
