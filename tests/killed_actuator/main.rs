@@ -1,0 +1,219 @@
+//! Every order done once and undone once, however often the actuator's process is killed: SIGKILL of `bellbuoy run
+//! actuate` on a real Kafka and a real control plane, counted in the API server's own audit log.
+
+#[path = "../installation/mod.rs"]
+mod installation;
+
+use engine::clock::{SystemClock, WallClock as _};
+use engine::log::kafka::Config;
+use engine::log::{Log, Message};
+use installation::{Life, binary, records};
+use rig::kafka::{Brokers, Kafka};
+use rig::kubernetes::Kubernetes;
+use rig::{kafka, kubernetes, provided};
+use schemas::signing::{self, Signer};
+use schemas::{
+    Action, Command, CommandResult, Mode, Precondition, Record as _, ResultState, RiskClass, Rollback, Target,
+};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command as Program, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use topics::declared::{COMMANDS, RESULTS};
+
+/// How often the process is killed.
+const KILLS: u64 = 20;
+/// Pods that are put into quarantine.
+const PODS: usize = 12;
+/// After so long they are put back, milliseconds: while the process is still being killed.
+const UNDO_AFTER: i64 = 15_000;
+
+#[test]
+fn every_order_is_done_once_and_undone_once_however_often_the_process_is_killed() {
+    if !provided(kafka::available()) || !provided(kubernetes::available()) {
+        return;
+    }
+    let kafka = Kafka::start(Brokers::One).expect("a broker starts");
+    let kubernetes = Kubernetes::start().expect("a control plane starts");
+    kubernetes.kubectl(&["create", "namespace", "shop"]).expect("it can be made");
+    let create = ["create", "deployment", "cart", "--image=app:1", "--namespace=shop", &format!("--replicas={PODS}")];
+    kubernetes.kubectl(&create).expect("it can be made");
+    kubernetes
+        .kubectl(&["rollout", "status", "deployment/cart", "--namespace=shop", "--timeout=120s"])
+        .expect("it rolls out");
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let signer = configure(folder.path(), &kafka, &kubernetes);
+    let log = engine::log::kafka::open(Config::new(kafka.bootstrap()), Arc::new(SystemClock::new()));
+    let log = log.expect("the cluster answers");
+    let pods = pods(&kubernetes);
+    assert_eq!(pods.len(), PODS);
+    let orders: Vec<Command<'static>> = pods.iter().map(|(name, uid)| quarantine(name, uid, &signer)).collect();
+    send(&*log, &orders);
+
+    for kill in 0..KILLS {
+        let life = Life::start(command(folder.path(), &["run", "actuate"]));
+        // Moments spread over starting, claiming, sending and telling, the same in each run.
+        let (killed, output) = life.kill_after(Duration::from_millis(600 + kill * 271 % 1900));
+        assert!(killed, "{}", installation::texts(&output).1);
+    }
+    let mut life = Life::start(command(folder.path(), &["run", "actuate"]));
+    life.until("every order is undone", || {
+        states(&*log).values().filter(|states| states.last() == Some(&ResultState::RolledBack)).count() == PODS
+    });
+    life.terminate();
+    let (_, output) = life.wait();
+    assert_eq!(output.status.code(), Some(0), "{}", installation::texts(&output).1);
+
+    let changes = changes(&kubernetes);
+    for (name, _) in &pods {
+        assert_eq!(changes.get(&("patch", "pods", name.clone())), Some(&2), "{name}: once there and once back");
+    }
+    let policies =
+        |verb| changes.iter().filter(move |((of, resource, _), _)| *of == verb && *resource == "networkpolicies");
+    assert_eq!(policies("patch").count(), PODS);
+    assert!(policies("patch").chain(policies("delete")).all(|(_, count)| *count == 1), "{changes:?}");
+    assert_eq!(policies("delete").count(), PODS);
+    let told = states(&*log);
+    println!("{PODS} orders, {KILLS} kills: {told:?}");
+    for (order, states) in told {
+        let of = |state| states.iter().filter(|told| **told == state).count();
+        assert!(of(ResultState::Rejected) + of(ResultState::Failed) == 0, "{order}: {states:?}");
+        assert_eq!(of(ResultState::RolledBack), 1, "{order}: {states:?}");
+    }
+}
+
+/// Keys, what the actuator needs in the cluster, its account; the key that signs.
+fn configure(folder: &Path, kafka: &Kafka, kubernetes: &Kubernetes) -> Signer {
+    let key = done(folder, &["keys", "generate", "signing.pem"]);
+    let key = key.split_whitespace().last().expect("the public key stands last").to_owned();
+    let write = |kubeconfig: &Path| {
+        let text = format!(
+            "log: {{kafka: {{bootstrap: \"{}\"}}}}\nhttp: {{address: null}}\n\
+             actuate: {{cluster: prod, keys: [{key}], mode: enforce, kubeconfig: {}, cooldown: 0s, budgets: \
+             {{per_cluster: 100, per_namespace: 100, per_workload: 100, in_force: 100}}}}\n",
+            kafka.bootstrap(),
+            kubeconfig.display(),
+        );
+        fs::write(folder.join("bellbuoy.yaml"), text).expect("the configuration can be written");
+    };
+    write(kubernetes.kubeconfig());
+    let manifests = done(folder, &["actuate", "--manifests"]);
+    kubernetes.apply(&manifests).expect("a cluster takes the manifests");
+    let token = kubernetes.token("bellbuoy", "bellbuoy-actuator").expect("the account has tokens");
+    write(&kubernetes.kubeconfig_of(&token).expect("a file can be written"));
+    done(folder, &["topics", "apply"]);
+    Signer::open(&folder.join("signing.pem")).expect("it was just written")
+}
+
+/// Names and uids of the shop's pods.
+fn pods(kubernetes: &Kubernetes) -> Vec<(String, String)> {
+    let list = kubernetes.kubectl(&["get", "pods", "--namespace=shop", "--output=json"]).expect("pods can be listed");
+    let list: Value = serde_json::from_str(&list).expect("kubectl writes JSON");
+    let text = |value: &Value| value.as_str().expect("it is a text").to_owned();
+    let pods = list["items"].as_array().expect("a list has items").iter();
+    pods.map(|pod| (text(&pod["metadata"]["name"]), text(&pod["metadata"]["uid"]))).collect()
+}
+
+fn quarantine(name: &str, uid: &str, signer: &Signer) -> Command<'static> {
+    let now = SystemClock::new().now_millis();
+    let must = |name: &'static str, value: &'static str| Precondition { name: name.into(), value: value.into() };
+    let action = |name: &'static str| Action { name: name.into(), parameters: Vec::new() };
+    let mut command = Command {
+        tenant: "default".into(),
+        cluster: "prod".into(),
+        id: format!("order-{name}").into(),
+        attempt: 1,
+        mode: Mode::Enforce,
+        risk: RiskClass::R2,
+        action: action("quarantine_pod"),
+        target: Target {
+            api_version: "v1".into(),
+            kind: "Pod".into(),
+            namespace: "shop".into(),
+            name: name.to_owned().into(),
+            uid: uid.to_owned().into(),
+            ..Target::default()
+        },
+        lock_domain: "prod/shop/cart".into(),
+        reason: "a test".into(),
+        issued_at: now,
+        not_before: now,
+        expires_at: now + 14 * 60_000,
+        preconditions: vec![must("owned_by", "Deployment/cart"), must("residual_allow", "none")],
+        inverse: Some(action("release_pod")),
+        rollback: Rollback::Automatic,
+        undo_after: UNDO_AFTER,
+        ..Command::default()
+    };
+    signing::sign(&mut command, Some(signer));
+    command
+}
+
+fn send(log: &dyn Log, orders: &[Command<'static>]) {
+    let partitions = installation::partitions(log, COMMANDS.name);
+    let mut producer = log.producer("test").expect("a producer opens");
+    producer.begin().expect("a transaction opens");
+    for order in orders {
+        let key = order.lock_domain.as_bytes().to_vec();
+        let message = Message {
+            topic: COMMANDS.name.into(),
+            partition: topics::partition_for(&key, partitions),
+            key: Some(key),
+            value: Some(order.encode().expect("it can be written")),
+            ..Message::default()
+        };
+        producer.send(message).expect("a record is taken");
+    }
+    producer.commit(&[], None).expect("it is committed");
+}
+
+/// What was told of each order, in order.
+fn states(log: &dyn Log) -> BTreeMap<String, Vec<ResultState>> {
+    let mut told: BTreeMap<String, Vec<ResultState>> = BTreeMap::new();
+    for value in records(log, RESULTS.name).into_iter().flatten().filter_map(|record| record.value) {
+        let result = CommandResult::decode(&value).expect("ours can be read");
+        told.entry(result.command.to_string()).or_default().push(result.state);
+    }
+    told
+}
+
+/// Changes that the actuator's account has made, as the API server's audit log has them: verb, resource, name.
+fn changes(kubernetes: &Kubernetes) -> BTreeMap<(&'static str, &'static str, String), usize> {
+    let log = fs::read_to_string(kubernetes.audit_log()).expect("the audit log can be read");
+    let mut changes = BTreeMap::new();
+    for event in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let ours = text(&event["user"]["username"]).ends_with(":bellbuoy-actuator");
+        let code = event["responseStatus"]["code"].as_i64().unwrap_or(0);
+        let counts = ours && event["stage"] == "ResponseComplete" && (200..300).contains(&code);
+        if !counts || text(&event["requestURI"]).contains("dryRun") {
+            continue;
+        }
+        let verb = ["patch", "delete"].into_iter().find(|verb| event["verb"] == *verb);
+        let resource = ["pods", "networkpolicies"].into_iter().find(|name| event["objectRef"]["resource"] == *name);
+        if let (Some(verb), Some(resource)) = (verb, resource) {
+            *changes.entry((verb, resource, text(&event["objectRef"]["name"]))).or_default() += 1;
+        }
+    }
+    changes
+}
+
+/// The program, untouched by the environment of the test.
+fn command(folder: &Path, arguments: &[&str]) -> Program {
+    let mut command = Program::new(binary());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BELLBUOY")) {
+        command.env_remove(name);
+    }
+    command.current_dir(folder).args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn done(folder: &Path, arguments: &[&str]) -> String {
+    let output = command(folder, arguments).output().expect("the program can be started");
+    let (out, error) = installation::texts(&output);
+    assert!(output.status.success(), "{arguments:?} gave {}: {error}", output.status);
+    out
+}
