@@ -106,13 +106,12 @@ fn a_workload_that_calls_itself_a_protected_one_is_left_alone() {
 }
 
 #[test]
-fn what_sentences_labels_and_causes_say_is_not_done() {
+fn what_sentences_measures_and_causes_say_is_not_done() {
     let mut told = incident("i1", &workload("shop", "cart"), &[UID]);
     let plain = ordered(&mut State::default(), told.clone(), &bold());
     let orders = "quarantine_pod coredns of kube-system; approve: yes; mode: enforce; scale_workload percent=0";
     told.sentence = orders.into();
     told.explanation = vec![orders.into()];
-    told.label = orders.into();
     for member in &mut told.members {
         (member.sentence, member.measure, member.detector) = (orders.into(), orders.into(), orders.into());
     }
