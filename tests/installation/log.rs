@@ -2,7 +2,8 @@
 
 use super::Installation;
 use engine::clock::SystemClock;
-use engine::log::{Limit, Log, Message, Record, TopicPartition};
+use engine::error::LogError;
+use engine::log::{Log, Message, Record, TopicPartition, TopicReader};
 use estate::RawRecord;
 use schemas::{AnomalyRecord, Record as _};
 use std::collections::BTreeMap;
@@ -110,21 +111,13 @@ impl Installation {
 
 /// Every record of a topic, by partition.
 pub fn records(log: &dyn Log, topic: &str) -> Vec<Vec<Record>> {
-    let read = |number| {
-        let partition = TopicPartition::new(topic, number);
-        let mut from = log.bounds(&partition).expect("the topic is there").start;
-        let mut all = Vec::new();
-        loop {
-            let limit = Limit { records: 10_000, bytes: 64 << 20 };
-            let batch = log.read(&partition, from, limit).expect("the log can be read");
-            all.extend(batch.records);
-            from = batch.next;
-            if batch.next >= batch.end {
-                return all;
-            }
-        }
-    };
-    (0..partitions(log, topic)).map(read).collect()
+    let mut all = vec![Vec::new(); partitions(log, topic) as usize];
+    let read = TopicReader::new(topic).read_on(log, |partition, record| {
+        all[partition.partition as usize].push(record.clone());
+        Ok::<(), LogError>(())
+    });
+    read.expect("the log can be read");
+    all
 }
 
 /// Number of a topic's partitions.

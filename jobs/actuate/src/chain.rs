@@ -1,14 +1,11 @@
 //! The chain of results: each record carries the hash of the one before it, so a missing or altered one is found.
 
 use crate::error::ActuateError;
-use engine::log::{Limit, Log, Message, TopicPartition};
+use engine::log::{Log, Message, TopicReader};
 use schemas::{CommandResult, Record as _, ResultState, Text};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use topics::declared::RESULTS;
-
-/// How much is read at a time.
-const READ: Limit = Limit { records: 1000, bytes: 4 << 20 };
 
 /// One actuator's chain, as far as it was written.
 #[derive(Debug)]
@@ -24,20 +21,12 @@ impl Chain {
     /// Reads the results topic to its end.
     pub(crate) fn load(log: &dyn Log, name: &str) -> Result<Self, ActuateError> {
         let mut chain = Chain { name: name.to_owned(), next: 0, previous: String::new(), told: BTreeMap::new() };
-        for partition in 0..log.topic(RESULTS.name)?.spec.partitions {
-            let at = TopicPartition::new(RESULTS.name, partition);
-            let mut from = log.bounds(&at)?.start;
-            loop {
-                let batch = log.read(&at, from, READ)?;
-                for value in batch.records.iter().filter_map(|record| record.value.as_ref()) {
-                    chain.learn(&CommandResult::decode(value)?);
-                }
-                from = batch.next;
-                if batch.next >= batch.end {
-                    break;
-                }
+        TopicReader::new(RESULTS.name).read_on(log, |_, record| {
+            if let Some(value) = &record.value {
+                chain.learn(&CommandResult::decode(value)?);
             }
-        }
+            Ok::<(), ActuateError>(())
+        })?;
         Ok(chain)
     }
 

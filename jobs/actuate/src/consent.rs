@@ -4,20 +4,18 @@
 
 use crate::config::Config;
 use crate::error::ActuateError;
-use engine::log::{Limit, Log, TopicPartition};
+use engine::log::{Log, TopicReader};
 use schemas::glob::glob;
 use schemas::{ApprovalGiven, Command, Control, ControlKind, Record as _};
 use std::collections::BTreeMap;
 use topics::Switches;
 use topics::declared::CONTROL;
 
-/// How much is read at a time.
-const READ: Limit = Limit { records: 1000, bytes: 4 << 20 };
 /// The switch of this name also stops the undoing of what has expired.
 pub const UNDO_SWITCH: &str = "undo";
 
 /// Everything people have said so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Consent {
     /// What stops orders.
     pub(crate) switches: Switches,
@@ -25,8 +23,14 @@ pub(crate) struct Consent {
     pub(crate) undo_switches: Switches,
     /// By digest and person.
     answers: BTreeMap<(String, String), Answer>,
-    /// Where reading goes on, by partition.
-    next: Vec<i64>,
+    control: TopicReader,
+}
+
+impl Default for Consent {
+    fn default() -> Self {
+        let (switches, undo_switches) = (Switches::default(), Switches::default());
+        Consent { switches, undo_switches, answers: BTreeMap::new(), control: TopicReader::new(CONTROL.name) }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -39,31 +43,16 @@ struct Answer {
 impl Consent {
     /// Reads on to the end of the topic; an error leaves what is known as it is.
     pub(crate) fn read_on(&mut self, log: &dyn Log, config: &Config) -> Result<(), ActuateError> {
-        let partitions = log.topic(CONTROL.name)?.spec.partitions;
-        self.next.resize(partitions as usize, 0);
-        for partition in 0..partitions {
-            let at = TopicPartition::new(CONTROL.name, partition);
-            let next = &mut self.next[partition as usize];
-            *next = (*next).max(log.bounds(&at)?.start);
-            loop {
-                let batch = log.read(&at, *next, READ)?;
-                let ended = batch.next >= batch.end;
-                for value in batch.records.iter().filter_map(|record| record.value.as_ref()) {
-                    // What cannot be read is nobody's word; it is not ours to dead-letter.
-                    match Control::decode(value) {
-                        Ok(control) => {
-                            take(&mut self.switches, &mut self.undo_switches, &mut self.answers, &control, config)
-                        }
-                        Err(error) => tracing::warn!("a control record cannot be read: {error}"),
-                    }
-                }
-                *next = batch.next;
-                if ended {
-                    break;
-                }
+        let (switches, undo_switches, answers) = (&mut self.switches, &mut self.undo_switches, &mut self.answers);
+        self.control.read_on(log, |_, record| {
+            // What cannot be read is nobody's word; it is not ours to dead-letter.
+            match record.value.as_ref().map(|value| Control::decode(value)) {
+                Some(Ok(control)) => take(switches, undo_switches, answers, &control, config),
+                Some(Err(error)) => tracing::warn!("a control record cannot be read: {error}"),
+                None => {}
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Who has consented to a command.

@@ -1,13 +1,10 @@
 //! What people asked on the control topic not to hear of.
 
 use crate::error::NotifyError;
-use engine::log::{Limit, Log, TopicPartition};
+use engine::log::{Log, TopicReader};
 use schemas::{Control, ControlKind, Record as _};
 use std::collections::BTreeMap;
 use topics::declared::CONTROL;
-
-/// How much is read at a time.
-const READ: Limit = Limit { records: 1000, bytes: 4 << 20 };
 
 /// Somebody's wish not to hear of something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,40 +21,33 @@ pub(crate) struct Mute {
 }
 
 /// Every mute, and how far the topic was read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Mutes {
     by_key: BTreeMap<Vec<u8>, Mute>,
-    next: BTreeMap<u32, i64>,
+    control: TopicReader,
+}
+
+impl Default for Mutes {
+    fn default() -> Self {
+        Mutes { by_key: BTreeMap::new(), control: TopicReader::new(CONTROL.name) }
+    }
 }
 
 impl Mutes {
     /// Reads on to the end of the topic; an error leaves what is known as it is.
     pub(crate) fn read_on(&mut self, log: &dyn Log) -> Result<(), NotifyError> {
-        for partition in 0..log.topic(CONTROL.name)?.spec.partitions {
-            let at = TopicPartition::new(CONTROL.name, partition);
-            let start = log.bounds(&at)?.start;
-            let next = self.next.entry(partition).or_insert(start);
-            *next = (*next).max(start);
-            loop {
-                let batch = log.read(&at, *next, READ)?;
-                for record in &batch.records {
-                    let key = record.key.as_deref().unwrap_or_default().to_vec();
-                    let said = record.value.as_ref().map(|value| Control::decode(value));
-                    match said {
-                        None => drop(self.by_key.remove(&key)),
-                        Some(Ok(control)) if control.kind != ControlKind::Mute => {}
-                        Some(Ok(control)) if control.value == "off" => drop(self.by_key.remove(&key)),
-                        Some(Ok(control)) => drop(self.by_key.insert(key, mute(&control))),
-                        Some(Err(error)) => tracing::warn!("a control record cannot be read: {error}"),
-                    }
-                }
-                *next = batch.next;
-                if batch.next >= batch.end {
-                    break;
-                }
+        let by_key = &mut self.by_key;
+        self.control.read_on(log, |_, record| {
+            let key = record.key.as_deref().unwrap_or_default().to_vec();
+            match record.value.as_ref().map(|value| Control::decode(value)) {
+                None => drop(by_key.remove(&key)),
+                Some(Ok(control)) if control.kind != ControlKind::Mute => {}
+                Some(Ok(control)) if control.value == "off" => drop(by_key.remove(&key)),
+                Some(Ok(control)) => drop(by_key.insert(key, mute(&control))),
+                Some(Err(error)) => tracing::warn!("a control record cannot be read: {error}"),
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Those that count now.

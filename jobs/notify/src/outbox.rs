@@ -6,14 +6,12 @@
 use crate::error::NotifyError;
 use crate::follow::is_settled;
 use bytes::Bytes;
-use engine::log::{Limit, Log, Message, Producer, TopicPartition};
+use engine::log::{Limit, Log, Message, Producer, TopicPartition, TopicReader};
 use schemas::notification::{Notice, Position};
 use schemas::{Notification, NotificationBody, Record as _};
 use std::collections::{BTreeMap, BTreeSet};
 use topics::declared::{INCIDENTS, NOTIFICATIONS};
 
-/// How much is read at a time.
-const READ: Limit = Limit { records: 1000, bytes: 4 << 20 };
 /// One record.
 const ONE: Limit = Limit { records: 1, bytes: 1 };
 
@@ -171,20 +169,7 @@ pub(crate) struct Recalled {
 /// Reads the topic to its end.
 pub(crate) fn recall(log: &dyn Log, notifier: &str) -> Result<Recalled, NotifyError> {
     let mut recalled = Recalled::default();
-    for partition in 0..log.topic(NOTIFICATIONS.name)?.spec.partitions {
-        let at = TopicPartition::new(NOTIFICATIONS.name, partition);
-        let mut from = log.bounds(&at)?.start;
-        loop {
-            let batch = log.read(&at, from, READ)?;
-            for record in &batch.records {
-                recalled.learn(notifier, record)?;
-            }
-            from = batch.next;
-            if batch.next >= batch.end {
-                break;
-            }
-        }
-    }
+    TopicReader::new(NOTIFICATIONS.name).read_on(log, |_, record| recalled.learn(notifier, record))?;
     Ok(recalled)
 }
 

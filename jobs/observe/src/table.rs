@@ -6,15 +6,13 @@
 use crate::config::Config;
 use crate::kinds::Kind;
 use crate::record::{self, says_the_same};
-use engine::log::{Limit, Log, Message, TopicPartition};
+use engine::log::{Log, Message, TopicReader};
 use kube::core::DynamicObject;
 use kube::runtime::watcher::Event;
 use schemas::{ObjectRecord, Record as _};
 use std::collections::{BTreeMap, BTreeSet};
 use topics::declared::OBJECTS;
 
-/// How much is read at a time.
-const READ: Limit = Limit { records: 2000, bytes: 8 << 20 };
 /// Records of one transaction.
 const TOGETHER: usize = 1000;
 
@@ -45,28 +43,18 @@ impl<'c> Table<'c> {
     /// What the topic says of this cluster.
     pub(crate) fn load(log: &dyn Log, config: &'c Config) -> Result<Self, crate::ObserveError> {
         let mut known: BTreeMap<String, ObjectRecord<'static>> = BTreeMap::new();
-        for partition in 0..log.topic(OBJECTS.name)?.spec.partitions {
-            let at = TopicPartition::new(OBJECTS.name, partition);
-            let mut from = log.bounds(&at)?.start;
-            loop {
-                let batch = log.read(&at, from, READ)?;
-                for one in &batch.records {
-                    let Some(value) = &one.value else {
-                        let key = one.key.as_deref().unwrap_or_default();
-                        known.retain(|uid, _| topics::object_key(&config.cluster, uid).as_bytes() != key);
-                        continue;
-                    };
-                    let object = ObjectRecord::decode(value)?;
-                    if object.tenant == config.tenant.as_str() && object.cluster == config.cluster.as_str() {
-                        known.insert(object.uid.to_string(), record::owned(object));
-                    }
-                }
-                from = batch.next;
-                if batch.next >= batch.end {
-                    break;
-                }
+        TopicReader::new(OBJECTS.name).read_on(log, |_, one| {
+            let Some(value) = &one.value else {
+                let key = one.key.as_deref().unwrap_or_default();
+                known.retain(|uid, _| topics::object_key(&config.cluster, uid).as_bytes() != key);
+                return Ok(());
+            };
+            let object = ObjectRecord::decode(value)?;
+            if object.tenant == config.tenant.as_str() && object.cluster == config.cluster.as_str() {
+                known.insert(object.uid.to_string(), record::owned(object));
             }
-        }
+            Ok::<(), crate::ObserveError>(())
+        })?;
         Ok(Table { config, known, listed: BTreeMap::new(), unwritten: BTreeSet::new(), forgotten: BTreeSet::new() })
     }
 

@@ -1,8 +1,7 @@
 //! Commands as they are given.
 
-use super::tail::Tail;
 use crate::error::Error;
-use engine::log::Log;
+use engine::log::{Log, TopicReader};
 use schemas::{Command, Mode, Record as _};
 use serde::Serialize;
 
@@ -25,21 +24,22 @@ pub(super) struct Told {
 
 /// Every command so far.
 pub(super) struct Commands {
-    tail: Tail,
+    topic: TopicReader,
     told: Vec<Told>,
 }
 
 impl Commands {
-    pub(super) fn new(log: &dyn Log) -> Result<Self, Error> {
-        Ok(Commands { tail: Tail::new(log, &topics::declared::COMMANDS)?, told: Vec::new() })
+    pub(super) fn new() -> Self {
+        Commands { topic: TopicReader::new(topics::declared::COMMANDS.name), told: Vec::new() }
     }
 
     /// The commands that have come since the last call.
     pub(super) fn read(&mut self, log: &dyn Log) -> Result<Vec<Told>, Error> {
         let mut new = Vec::new();
-        self.tail.read(log, |value| {
+        self.topic.read_on(log, |_, record| {
+            let value = record.value.as_deref().unwrap_or_default();
             new.push(told(&Command::decode(value)?));
-            Ok(())
+            Ok::<(), Error>(())
         })?;
         new.sort_by_key(|told| (told.at, told.order));
         self.told.extend_from_slice(&new);

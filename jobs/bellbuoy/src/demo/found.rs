@@ -1,8 +1,7 @@
 //! Anomalies as they are found.
 
-use super::tail::Tail;
 use crate::error::Error;
-use engine::log::Log;
+use engine::log::{Log, TopicReader};
 use schemas::{Anomaly, AnomalyBody, AnomalyRecord, Band, Entity, Record as _};
 use serde::Serialize;
 
@@ -31,24 +30,25 @@ pub(super) struct Told {
 
 /// Every anomaly found so far.
 pub(super) struct Anomalies {
-    tail: Tail,
+    topic: TopicReader,
     found: Vec<Found>,
 }
 
 impl Anomalies {
-    pub(super) fn new(log: &dyn Log) -> Result<Self, Error> {
-        Ok(Anomalies { tail: Tail::new(log, &topics::declared::ANOMALIES)?, found: Vec::new() })
+    pub(super) fn new() -> Self {
+        Anomalies { topic: TopicReader::new(topics::declared::ANOMALIES.name), found: Vec::new() }
     }
 
     /// The anomalies that have come since the last call, in the order of the estate's time.
     pub(super) fn read(&mut self, log: &dyn Log) -> Result<Vec<Found>, Error> {
         let mut new = Vec::new();
-        self.tail.read(log, |value| {
+        self.topic.read_on(log, |_, record| {
+            let value = record.value.as_deref().unwrap_or_default();
             let record = AnomalyRecord::decode(value)?;
             if let AnomalyBody::Anomaly(anomaly) = &record.body {
                 new.push(found(anomaly, (record.task.partition, record.out_seq)));
             }
-            Ok(())
+            Ok::<(), Error>(())
         })?;
         new.sort_by_key(|found| (found.told.time, found.order));
         self.found.extend_from_slice(&new);

@@ -1,9 +1,8 @@
 //! Incidents as they open, grow and close.
 
 use super::found::name_of;
-use super::tail::Tail;
 use crate::error::Error;
-use engine::log::Log;
+use engine::log::{Log, TopicReader};
 use schemas::{Entity, Incident, IncidentBody, IncidentRecord, IncidentState, Notice, Record as _};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -40,27 +39,28 @@ pub(super) struct Told {
 
 /// Every incident so far, as it stands.
 pub(super) struct Incidents {
-    tail: Tail,
+    topic: TopicReader,
     known: BTreeMap<String, Told>,
 }
 
 impl Incidents {
-    pub(super) fn new(log: &dyn Log) -> Result<Self, Error> {
-        Ok(Incidents { tail: Tail::new(log, &topics::declared::INCIDENTS)?, known: BTreeMap::new() })
+    pub(super) fn new() -> Self {
+        Incidents { topic: TopicReader::new(topics::declared::INCIDENTS.name), known: BTreeMap::new() }
     }
 
     /// The changes that have come since the last call, each with what was told before.
     pub(super) fn read(&mut self, log: &dyn Log) -> Result<Vec<(Told, Option<Told>)>, Error> {
         let mut changes = Vec::new();
         let known = &mut self.known;
-        self.tail.read(log, |value| {
+        self.topic.read_on(log, |_, record| {
+            let value = record.value.as_deref().unwrap_or_default();
             let record = IncidentRecord::decode(value)?;
             if let IncidentBody::Incident(incident) = &record.body {
                 let told = told(incident, record.round);
                 let before = known.insert(told.id.clone(), told.clone());
                 changes.push((told, before));
             }
-            Ok(())
+            Ok::<(), Error>(())
         })?;
         changes.sort_by_key(|(told, _)| told.at);
         Ok(changes)

@@ -10,7 +10,6 @@ mod progress;
 mod screen;
 mod story;
 mod summary;
-mod tail;
 
 pub(crate) use progress::{byte_bar, progress_bar};
 
@@ -100,11 +99,7 @@ fn tell(demo: &cli::Demo, estate: &Estate, screen: &Screen, folder: &Path) -> Re
     let raw = generate::into_log(estate, &*site.log)?;
     screen.learning(&raw)?;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-    let mut readers = Readers {
-        anomalies: Anomalies::new(&*site.log)?,
-        incidents: Incidents::new(&*site.log)?,
-        commands: Commands::new(&*site.log)?,
-    };
+    let mut readers = Readers { anomalies: Anomalies::new(), incidents: Incidents::new(), commands: Commands::new() };
     let status = watch(&site, estate, &metrics, screen, &mut readers, raw.records)?;
     let seconds = (site.clock.monotonic() - begun).as_secs_f64();
     let summary = Summary::new(demo.seed, estate, &*site.log, &raw, &metrics, &status, readers, seconds)?;

@@ -5,7 +5,7 @@ use super::generate::Raw;
 use super::story::{Chapter, Comparison, compare};
 use super::{Readers, commands, incidents};
 use crate::error::Error;
-use engine::log::{Limit, Log, TopicPartition};
+use engine::log::{Log, TopicReader};
 use engine::metrics::Metrics;
 use engine::output::Digest;
 use engine::runtime::Status;
@@ -15,9 +15,6 @@ use schemas::signal::Body;
 use schemas::{Notice, Record as _, Signal};
 use serde::Serialize;
 use std::collections::BTreeMap;
-
-/// How much is read at a time.
-const READ: Limit = Limit { records: 4000, bytes: 8 << 20 };
 
 /// Everything the demo has to say.
 #[derive(Clone, Debug, Serialize)]
@@ -136,24 +133,12 @@ fn dropped(metrics: &Metrics) -> BTreeMap<String, u64> {
     dropped
 }
 
-/// Gives the value of every record of a topic.
+/// Gives the value of every record of a topic, if there is one.
 fn each(log: &dyn Log, topic: &str, mut give: impl FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
-    let known = log.topics()?.into_iter().find(|known| known.spec.name == topic);
-    for number in 0..known.map_or(0, |known| known.spec.partitions) {
-        let partition = TopicPartition::new(topic, number);
-        let mut from = log.bounds(&partition)?.start;
-        loop {
-            let batch = log.read(&partition, from, READ)?;
-            from = batch.next;
-            for record in &batch.records {
-                give(record.value.as_deref().unwrap_or_default())?;
-            }
-            if batch.next >= batch.end {
-                break;
-            }
-        }
+    if !log.topics()?.iter().any(|known| known.spec.name == topic) {
+        return Ok(());
     }
-    Ok(())
+    TopicReader::new(topic).read_on(log, |_, record| give(record.value.as_deref().unwrap_or_default()))
 }
 
 /// Samples of a signal's body; none for ticks and what else is no observation.

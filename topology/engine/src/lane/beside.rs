@@ -7,19 +7,16 @@
 use super::Environment;
 use crate::error::EngineError;
 use crate::job::{Job, Mode};
-use crate::log::{Limit, TopicPartition};
-use std::collections::BTreeMap;
+use crate::log::TopicReader;
 use std::time::Duration;
 
-/// How much is read at a time.
-const READ: Limit = Limit { records: 2000, bytes: 8 << 20 };
 /// Time between two looks whether there is more.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Where reading of such topics goes on.
 #[derive(Debug, Default)]
 pub(super) struct Beside {
-    next: BTreeMap<TopicPartition, i64>,
+    readers: Vec<TopicReader>,
     read_at: Option<Duration>,
 }
 
@@ -32,25 +29,11 @@ impl Beside {
             return Ok(());
         }
         debug_assert_eq!(job.mode(), Mode::Merged, "what is replayed must not depend on another topic");
-        if self.next.is_empty() {
-            for topic in topics {
-                for partition in 0..environment.log.topic(&topic)?.spec.partitions {
-                    self.next.insert(TopicPartition::new(topic.as_str(), partition), 0);
-                }
-            }
+        if self.readers.is_empty() {
+            self.readers = topics.iter().map(|topic| TopicReader::new(topic)).collect();
         }
-        for (partition, next) in &mut self.next {
-            *next = (*next).max(environment.log.bounds(partition)?.start);
-            loop {
-                let batch = environment.log.read(partition, *next, READ)?;
-                for record in &batch.records {
-                    job.learn(partition, record)?;
-                }
-                *next = batch.next;
-                if batch.next >= batch.end {
-                    break;
-                }
-            }
+        for reader in &mut self.readers {
+            reader.read_on(&*environment.log, |partition, record| job.learn(partition, record))?;
         }
         self.read_at = Some(now);
         Ok(())

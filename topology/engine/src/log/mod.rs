@@ -15,8 +15,11 @@ pub mod kafka;
 mod member;
 pub mod memory;
 pub mod prefixed;
+mod reader;
 mod retention;
 mod transaction;
+
+pub use reader::TopicReader;
 
 use crate::error::LogError;
 use bytes::Bytes;

@@ -1,0 +1,116 @@
+//! Reading a topic whole, outside any group: to its end, and on from there whenever asked.
+
+use super::{Limit, Log, Record, TopicPartition};
+use crate::error::LogError;
+
+/// How much is read at a time.
+const READ: Limit = Limit { records: 2000, bytes: 8 << 20 };
+
+/// Where reading of a topic's partitions goes on.
+///
+/// Invariant: every record that is kept is handed over, in the order of its partition, and again only where handing it over
+/// failed.
+#[derive(Clone, Debug)]
+pub struct TopicReader {
+    topic: String,
+    /// From where on the first time: the beginning, or a time in milliseconds.
+    since: Option<i64>,
+    /// By partition; empty before the first reading.
+    next: Vec<i64>,
+}
+
+impl TopicReader {
+    /// Of a topic, from its first record.
+    pub fn new(topic: &str) -> Self {
+        TopicReader { topic: topic.to_owned(), since: None, next: Vec::new() }
+    }
+
+    /// Of a topic, from a time on, milliseconds; some earlier records may be handed over, too.
+    pub fn since(topic: &str, time: i64) -> Self {
+        TopicReader { since: Some(time), ..TopicReader::new(topic) }
+    }
+
+    /// Hands over every record up to the end, partition by partition. After an error, its own or one of `each`, it goes on
+    /// with the batch in which that happened.
+    pub fn read_on<E: From<LogError>>(
+        &mut self,
+        log: &dyn Log,
+        mut each: impl FnMut(&TopicPartition, &Record) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.next.is_empty() {
+            self.next = self.first(log)?;
+        }
+        for (number, next) in (0..).zip(&mut self.next) {
+            let partition = TopicPartition::new(self.topic.as_str(), number);
+            *next = (*next).max(log.bounds(&partition)?.start);
+            loop {
+                let batch = log.read(&partition, *next, READ)?;
+                batch.records.iter().try_for_each(|record| each(&partition, record))?;
+                *next = batch.next;
+                if batch.next >= batch.end {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn first(&self, log: &dyn Log) -> Result<Vec<i64>, LogError> {
+        let first = |number| match self.since {
+            Some(time) => log.offset_at(&TopicPartition::new(self.topic.as_str(), number), time),
+            None => Ok(0),
+        };
+        // Partitions of a topic are never changed.
+        (0..log.topic(&self.topic)?.spec.partitions).map(first).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::log::{CleanupPolicy, Message, TimestampSource, TopicSpec, memory};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_topic_is_read_to_its_end_and_on_and_again_only_what_failed() {
+        let log = memory::open(&memory::Disk::default(), Arc::new(SystemClock::new())).unwrap();
+        let (timestamps, cleanup) = (TimestampSource::CreateTime, CleanupPolicy::Delete);
+        let (retention_ms, retention_bytes) = (None, None);
+        let spec =
+            TopicSpec { name: "t".to_owned(), partitions: 2, retention_ms, retention_bytes, timestamps, cleanup };
+        log.create_topic(&spec).unwrap();
+        let write = |partition: u32, values: &[i64]| {
+            let mut producer = log.producer("w").unwrap();
+            producer.begin().unwrap();
+            for value in values {
+                let (timestamp, bytes) = (Some(*value), Some(value.to_string().into_bytes()));
+                producer
+                    .send(Message { topic: "t".into(), partition, timestamp, value: bytes, ..Message::default() })
+                    .unwrap();
+            }
+            producer.commit(&[], None).unwrap();
+        };
+        let values = |reader: &mut TopicReader, refused: &str| {
+            let mut read = Vec::new();
+            let told = reader.read_on(&*log, |partition, record| {
+                let value = String::from_utf8_lossy(record.value.as_deref().unwrap_or_default()).into_owned();
+                if value == refused {
+                    return Err(LogError::Unavailable { message: value });
+                }
+                read.push(format!("{}:{value}", partition.partition));
+                Ok(())
+            });
+            (read.join(" "), told.is_ok())
+        };
+        write(0, &[1, 2]);
+        write(1, &[3]);
+        let mut reader = TopicReader::new("t");
+        assert_eq!(values(&mut reader, ""), ("0:1 0:2 1:3".to_owned(), true));
+        assert_eq!(values(&mut reader, ""), (String::new(), true));
+        write(1, &[4, 5]);
+        assert_eq!(values(&mut reader, "5"), ("1:4".to_owned(), false));
+        assert_eq!(values(&mut reader, ""), ("1:4 1:5".to_owned(), true));
+        assert_eq!(values(&mut TopicReader::since("t", 4), ""), ("1:4 1:5".to_owned(), true));
+    }
+}
