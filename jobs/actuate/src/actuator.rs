@@ -8,12 +8,13 @@ use crate::chain::Chain;
 use crate::config::Config;
 use crate::consent::Consent;
 use crate::error::ActuateError;
+use crate::flows::Flows;
 use crate::incidents::Incidents;
 use crate::judge::{Verdict, judge};
 use crate::ledger::{Claim, Entry, Ledger, Phase};
 use crate::run::Hook;
 use engine::clock::WallClock;
-use engine::log::{Limit, Log, TopicPartition};
+use engine::log::{Log, TopicReader};
 use engine::metrics::Metrics;
 use engine::runtime::Stopping;
 use schemas::signing::{self, VerifyingKey};
@@ -22,8 +23,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use topics::declared::COMMANDS;
 
-/// How much is read at a time.
-const READ: Limit = Limit { records: 500, bytes: 4 << 20 };
 /// Time between two looks at the ledger, milliseconds.
 const RECONCILE_EVERY: i64 = 1_000;
 /// After this long another actuator's unfinished order is taken over, milliseconds.
@@ -65,13 +64,13 @@ pub(crate) struct Actuator<'a> {
     keys: Vec<VerifyingKey>,
     consent: Consent,
     incidents: Incidents,
+    flows: Flows,
     /// Until the control topic was read to its end, nothing new is done.
     heard: bool,
     chain: Option<Chain>,
     /// Commands whose fate is open, by time of issue and digest.
     pending: BTreeMap<(i64, String), Vec<u8>>,
-    /// Where reading of commands goes on, by partition.
-    next: Vec<i64>,
+    commands: TopicReader,
     /// The ledger as last read.
     entries: Vec<Entry>,
     /// When that was; none before the first time.
@@ -94,6 +93,7 @@ impl<'a> Actuator<'a> {
         let api = Api::connect(config.kubeconfig.as_deref()).await?;
         let keys = config.keys.iter().filter_map(|key| signing::public_key(key).ok()).collect();
         let ledger = Ledger::new(api.clone(), &config.namespace);
+        let incidents = Incidents::since(clock.now_millis());
         Ok(Actuator {
             config,
             log,
@@ -105,11 +105,12 @@ impl<'a> Actuator<'a> {
             ledger,
             keys,
             consent: Consent::default(),
-            incidents: Incidents::default(),
+            incidents,
+            flows: Flows::default(),
             heard: false,
             chain: None,
             pending: BTreeMap::new(),
-            next: Vec::new(),
+            commands: TopicReader::new(COMMANDS.name),
             entries: Vec::new(),
             reconciled_at: None,
             operations: BTreeMap::new(),
@@ -142,42 +143,27 @@ impl<'a> Actuator<'a> {
 
     fn read_log(&mut self) -> Result<(), ActuateError> {
         self.consent.read_on(&*self.log, self.config)?;
-        self.incidents.read_on(&*self.log, self.config, self.clock.now_millis())?;
+        self.incidents.read_on(&*self.log, self.config)?;
         if self.chain.is_none() {
             self.chain = Some(Chain::load(&*self.log, &self.config.name)?);
         }
-        let partitions = self.log.topic(COMMANDS.name)?.spec.partitions;
-        self.next.resize(partitions as usize, 0);
-        for partition in 0..partitions {
-            let at = TopicPartition::new(COMMANDS.name, partition);
-            let start = self.log.bounds(&at)?.start;
-            let mut from = self.next[partition as usize].max(start);
-            loop {
-                let batch = self.log.read(&at, from, READ)?;
-                batch.records.iter().filter_map(|record| record.value.as_ref()).for_each(|value| self.take_in(value));
-                from = batch.next;
-                self.next[partition as usize] = from;
-                if batch.next >= batch.end {
-                    break;
+        let (pending, chain, metrics) = (&mut self.pending, self.chain.as_ref(), self.metrics);
+        self.commands.read_on(&*self.log, |_, record| {
+            let Some(value) = &record.value else { return Ok(()) };
+            match Command::decode(value) {
+                Ok(command) => {
+                    let told = chain.and_then(|chain| chain.told(&command.id));
+                    if matches!(told, None | Some(ResultState::Accepted)) {
+                        pending.insert((command.issued_at, command.digest.to_string()), value.to_vec());
+                    }
+                }
+                Err(error) => {
+                    metrics.dropped.with_label_values(&["commands", "decode"]).inc();
+                    tracing::warn!("a record of the commands topic is no command: {error}");
                 }
             }
-        }
-        Ok(())
-    }
-
-    fn take_in(&mut self, value: &[u8]) {
-        let command = match Command::decode(value) {
-            Ok(command) => command,
-            Err(error) => {
-                self.metrics.dropped.with_label_values(&["commands", "decode"]).inc();
-                tracing::warn!("a record of the commands topic is no command: {error}");
-                return;
-            }
-        };
-        let told = self.chain.as_ref().and_then(|chain| chain.told(&command.id));
-        if matches!(told, None | Some(ResultState::Accepted)) {
-            self.pending.insert((command.issued_at, command.digest.to_string()), value.to_vec());
-        }
+            Ok(())
+        })
     }
 
     /// Judges every command whose fate is open.

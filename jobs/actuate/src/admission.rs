@@ -4,6 +4,7 @@
 //! of the code or of the account's token.
 
 use crate::actions::quarantine_pod::{LABEL, POLICY};
+use crate::actions::taint_node::TAINT;
 use crate::actions::{COMMAND, roll_back_deployment};
 use crate::config::Config;
 use crate::manifests::{self, ACCOUNT};
@@ -30,6 +31,14 @@ pub fn policies(config: &Config) -> Vec<Value> {
             "network-policies",
             ("networking.k8s.io", "v1", &["networkpolicies"][..], &["CREATE", "UPDATE", "DELETE"][..]),
             vec![(format!("request.name.startsWith('{POLICY}')"), "only its own network policies")],
+        ),
+        (
+            "deny-policies",
+            ("cilium.io", "v2", &["ciliumnetworkpolicies"][..], &["CREATE", "UPDATE", "DELETE"][..]),
+            vec![
+                (format!("request.name.startsWith('{POLICY}')"), "only its own network policies"),
+                ("request.operation == 'DELETE' || !(has(object.spec.ingress) || has(object.spec.egress))".to_owned(), "its policies may deny, and allow nothing"),
+            ],
         ),
         (
             "pods",
@@ -71,10 +80,25 @@ pub fn policies(config: &Config) -> Vec<Value> {
             "nodes",
             ("", "v1", &["nodes"][..], &["UPDATE"][..]),
             vec![
-                (same("spec.taints"), "its taints may not be changed"),
+                (format!("{} == {}", other_taints("object"), other_taints("oldObject")), "no taints but its own may be changed"),
+                (same_labels.clone(), "its labels may not be changed"),
+                (annotations.to_owned(), only),
+            ],
+        ),
+        (
+            "autoscalers",
+            ("autoscaling", "v2", &["horizontalpodautoscalers"][..], &["UPDATE"][..]),
+            vec![
+                ("object.spec.scaleTargetRef == oldObject.spec.scaleTargetRef".to_owned(), "what it scales may not be changed"),
+                ([same("spec.minReplicas"), same("spec.metrics"), same("spec.behavior")].join(" && "), "only its upper bound may be changed"),
                 (same_labels, "its labels may not be changed"),
                 (annotations.to_owned(), only),
             ],
+        ),
+        (
+            "rollouts",
+            ("argoproj.io", "v1alpha1", &["rollouts", "rollouts/status"][..], &["UPDATE"][..]),
+            vec![("object.spec == oldObject.spec".to_owned(), "what it brings out may not be changed")],
         ),
         (
             "bindings",
@@ -126,8 +150,13 @@ fn outside_protected(config: &Config) -> String {
     // What is in no namespace has none in its request, either.
     format!("!has(request.namespace) || !request.namespace.matches('{}')", patterns.join("|"))
 }
+/// The taints of a node that are not ours, as text of a policy.
+fn other_taints(object: &str) -> String {
+    format!("(has({object}.spec.taints) ? {object}.spec.taints.filter(t, t.key != '{TAINT}') : [])")
+}
+
 /// What a workload's pods run stays. A Deployment that may be rolled back gets another template, which the API server
-/// cannot compare with its history; then it must bear the mark of another command than before.
+/// cannot compare with its history; then it must bear the mark of another command than before, or none any more.
 fn pods_run(config: &Config) -> String {
     let same = "object.spec.template.spec == oldObject.spec.template.spec";
     if !manifests::is_enabled(&roll_back_deployment::KIND, config) {
@@ -139,5 +168,5 @@ fn pods_run(config: &Config) -> String {
         )
     };
     let (now, before) = (mark("object"), mark("oldObject"));
-    format!("{same} || (object.kind == 'Deployment' && {now} != '' && {now} != {before})")
+    format!("{same} || (object.kind == 'Deployment' && {now} != {before})")
 }

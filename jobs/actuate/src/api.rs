@@ -75,6 +75,14 @@ impl Api {
 
     /// Sends a request once.
     pub async fn call(&self, request: &Request, dry: Dry) -> Result<Answer, NoAnswer> {
+        let (status, header, bytes) = self.send(request, dry).await?;
+        let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let told = body["details"]["retryAfterSeconds"].as_i64();
+        Ok(Answer { status, body, retry_after: header.or(told) })
+    }
+
+    /// Sends a request once: status, seconds to wait, and body of the answer.
+    async fn send(&self, request: &Request, dry: Dry) -> Result<(u16, Option<i64>, Vec<u8>), NoAnswer> {
         let body = request.body.as_ref().map_or_else(Vec::new, |body| body.to_string().into_bytes());
         let sent = http::Request::builder()
             .method(request.method)
@@ -89,9 +97,18 @@ impl Api {
         let status = answer.status().as_u16();
         let header = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
         let bytes = answer.into_body().collect_bytes().await.map_err(lost)?;
-        let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let told = body["details"]["retryAfterSeconds"].as_i64();
-        Ok(Answer { status, body, retry_after: header.or(told) })
+        Ok((status, header, bytes.to_vec()))
+    }
+
+    /// Reads what is no object: a log.
+    pub async fn text(&self, path: &str) -> Result<String, Refused> {
+        let (status, retry_after, bytes) = self.send(&Request::get(path), Dry::No).await?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if status == 200 {
+            return Ok(text);
+        }
+        let body = serde_json::from_str(&text).unwrap_or_default();
+        Err(Refused::of(&Answer { status, body, retry_after }))
     }
 
     /// Reads an object; none where there is none.

@@ -3,12 +3,17 @@
 use crate::actions::Refusal;
 use crate::config::Config;
 use crate::ledger::{Entry, Phase};
-use schemas::{Command, RefusalRule, Target};
+use schemas::{Command, RefusalRule, RiskClass, Target};
 
 /// Refuses what would be too much, too soon, or of no use.
 pub(crate) fn check(command: &Command<'_>, entries: &[Entry], config: &Config, now: i64) -> Result<(), Refusal> {
-    let others: Vec<&Entry> =
-        entries.iter().filter(|entry| entry.phase.counts() && entry.command().id != command.id).collect();
+    // What only looks or leaves a note keeps nothing else waiting, and nothing else keeps it.
+    let alike = |other: &Command<'_>| match command.risk <= RiskClass::R1 {
+        true => other.action.name == command.action.name,
+        false => other.risk > RiskClass::R1,
+    };
+    let counts = |entry: &&Entry| entry.phase.counts() && entry.command().id != command.id && alike(&entry.command());
+    let others: Vec<&Entry> = entries.iter().filter(counts).collect();
     breaker(&others, config)?;
     cooldown(command, &others, config, now)?;
     let budgets = &config.budgets;

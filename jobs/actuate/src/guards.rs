@@ -3,7 +3,9 @@
 //! Invariant: a precondition that is not known here is not met.
 
 use crate::actions::Refusal;
+use crate::actions::raise_autoscaler::limit;
 use crate::actions::roll_back_deployment::{has_revision_before, last_change};
+use crate::actions::taint_node::is_tainted;
 use crate::config::Config;
 use crate::view::{View, labels};
 use schemas::glob::glob;
@@ -73,7 +75,8 @@ fn scope(view: &View, config: &Config) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn managed_elsewhere(object: &Value) -> Result<(), Refusal> {
+/// Refuses what another controller would undo.
+pub(crate) fn managed_elsewhere(object: &Value) -> Result<(), Refusal> {
     let metadata = &object["metadata"];
     let keeper = KEEPERS
         .into_iter()
@@ -98,7 +101,13 @@ fn precondition(name: &str, wanted: &str, view: &View) -> Result<(), Refusal> {
         // The plan of the action that asks it knows what it would leave.
         "residual_allow" => met(wanted == "none", "only `none` is known".to_owned()),
         "pdb" => disruption_budget(view),
-        "autoscaler" => autoscaler(view),
+        "autoscaler" => autoscaler(wanted, view),
+        "deny_policies" => met(
+            wanted == "supported" && view.deny_policies.is_some(),
+            "the cluster's network policies can only allow".to_owned(),
+        ),
+        "tainted" => met(is(is_tainted(target)) || marked(target), "the node bears the taint already".to_owned()),
+        "aborted" => met(is(target["status"]["abort"] == true), "it is aborted already".to_owned()),
         "paused" => met(is(spec["paused"] == true), "it is paused, or not".to_owned()),
         "rollout_in_progress" => met(is(rolling(target)), "a rollout is under way".to_owned()),
         "suspended" => met(is(spec["suspend"] == true) || marked(target), "it is suspended already".to_owned()),
@@ -196,19 +205,27 @@ fn disruption_budget(view: &View) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn autoscaler(view: &View) -> Result<(), Refusal> {
-    let target = &view.target;
-    let of = |scaler: &&Value| {
-        let scaled = &scaler["spec"]["scaleTargetRef"];
-        scaled["kind"] == target["kind"] && scaled["name"] == target["metadata"]["name"]
-    };
-    match view.autoscalers.iter().find(of) {
-        None => Ok(()),
-        Some(scaler) => {
-            let name = scaler["metadata"]["name"].as_str().unwrap_or_default();
+/// `none`: the order would be undone by it; `at_limit`: the workload has all the pods that it may give.
+fn autoscaler(wanted: &str, view: &View) -> Result<(), Refusal> {
+    let scaler = view.autoscaler();
+    let name = scaler.map_or("", |scaler| scaler["metadata"]["name"].as_str().unwrap_or_default());
+    match (wanted, scaler) {
+        ("none", None) => Ok(()),
+        ("none", Some(_)) => {
             let sentence = format!("the autoscaler {name} decides how many pods it has");
             Err(Refusal::new(RefusalRule::ManagedElsewhere, sentence))
         }
+        ("at_limit", None) => Err(Refusal::precondition("no autoscaler decides how many pods it has")),
+        ("at_limit", Some(scaler)) => {
+            let (pods, limit) = (view.target["spec"]["replicas"].as_i64().unwrap_or(1), limit(scaler));
+            if pods >= limit || marked(scaler) {
+                return Ok(());
+            }
+            let sentence =
+                format!("it has {pods} pods and the autoscaler {name} may give it {limit}: more would not help");
+            Err(Refusal::precondition(sentence).with("pods", pods as f64).with("limit", limit as f64))
+        }
+        _ => Err(Refusal::new(RefusalRule::Unsupported, "autoscaler must be `none` or `at_limit`")),
     }
 }
 
@@ -223,12 +240,14 @@ fn rolling(workload: &Value) -> bool {
 fn cordoned(wanted: &str, view: &View) -> Result<(), Refusal> {
     let percent: i64 = number(wanted.strip_suffix('%').unwrap_or_default(), "max_cordoned_nodes")?;
     let others = view.nodes.iter().filter(|node| node["metadata"]["uid"] != view.uid.as_str());
-    let cordoned = 1 + others.filter(|node| node["spec"]["unschedulable"] == true).count() as i64;
+    let shut = |node: &&Value| node["spec"]["unschedulable"] == true || is_tainted(node);
+    let cordoned = 1 + others.filter(shut).count() as i64;
     let (nodes, allowed) = (view.nodes.len() as i64, (view.nodes.len() as i64 * percent).div_euclid(100));
     if cordoned <= allowed {
         return Ok(());
     }
-    let sentence = format!("{cordoned} of {nodes} nodes would be cordoned; allowed are {allowed} ({wanted})");
+    let sentence =
+        format!("{cordoned} of {nodes} nodes would be cordoned or tainted; allowed are {allowed} ({wanted})");
     let refusal = Refusal::precondition(sentence).with("cordoned", cordoned as f64);
     Err(refusal.with("of", nodes as f64).with("allowed", allowed as f64))
 }

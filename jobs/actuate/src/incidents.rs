@@ -2,24 +2,21 @@
 
 use crate::config::Config;
 use crate::error::ActuateError;
-use engine::log::{Limit, Log, TopicPartition};
+use engine::log::{Log, TopicReader};
 use schemas::{Incident, IncidentBody, IncidentRecord, IncidentState, Record as _};
 use std::collections::BTreeMap;
 use topics::declared::INCIDENTS;
 
-/// How much is read at a time.
-const READ: Limit = Limit { records: 1000, bytes: 8 << 20 };
 /// How far back reading begins, milliseconds: longer than any order waits to see whether it helped.
 const BACK: i64 = 86_400_000;
 /// Incidents that took each other in are followed so far.
 const MERGED: usize = 16;
 
 /// What was last heard of incidents.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Incidents {
     heard: BTreeMap<String, Heard>,
-    /// Where reading goes on, by partition.
-    next: BTreeMap<u32, i64>,
+    topic: TopicReader,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,50 +28,25 @@ enum Heard {
 }
 
 impl Incidents {
-    /// Reads on to the end of the topic; an error leaves what is known as it is.
-    pub(crate) fn read_on(&mut self, log: &dyn Log, config: &Config, now: i64) -> Result<(), ActuateError> {
-        for partition in 0..log.topic(INCIDENTS.name)?.spec.partitions {
-            let at = TopicPartition::new(INCIDENTS.name, partition);
-            let start = log.bounds(&at)?.start;
-            let from = match self.next.get(&partition) {
-                Some(next) => *next,
-                None => log.offset_at(&at, now - BACK)?,
-            };
-            let mut from = from.max(start);
-            loop {
-                let batch = log.read(&at, from, READ)?;
-                for value in batch.records.iter().filter_map(|record| record.value.as_ref()) {
-                    match IncidentRecord::decode(value) {
-                        Ok(IncidentRecord { body: IncidentBody::Incident(incident), .. }) => {
-                            self.learn(&incident, config)
-                        }
-                        Ok(_) => {}
-                        // It is not ours to dead-letter; an incident of which nothing is heard goes on.
-                        Err(error) => tracing::warn!("an incident cannot be read: {error}"),
-                    }
-                }
-                from = batch.next;
-                self.next.insert(partition, from);
-                if batch.next >= batch.end {
-                    break;
-                }
-            }
-        }
-        Ok(())
+    /// As they are told from a day before a time on, milliseconds.
+    pub(crate) fn since(now: i64) -> Self {
+        Incidents { heard: BTreeMap::new(), topic: TopicReader::since(INCIDENTS.name, now - BACK) }
     }
 
-    fn learn(&mut self, incident: &Incident<'_>, config: &Config) {
-        if incident.tenant != config.tenant.as_str() || incident.cluster != config.cluster.as_str() {
-            return;
-        }
-        let heard = match incident.state {
-            IncidentState::Merge if !incident.superseded_by.is_empty() => {
-                Heard::Within(incident.superseded_by.to_string())
+    /// Reads on to the end of the topic; an error leaves what is known as it is.
+    pub(crate) fn read_on(&mut self, log: &dyn Log, config: &Config) -> Result<(), ActuateError> {
+        let heard = &mut self.heard;
+        self.topic.read_on(log, |_, record| {
+            match record.value.as_ref().map(|value| IncidentRecord::decode(value)) {
+                Some(Ok(IncidentRecord { body: IncidentBody::Incident(incident), .. })) => {
+                    learn(heard, &incident, config);
+                }
+                Some(Ok(_)) | None => {}
+                // It is not ours to dead-letter; an incident of which nothing is heard goes on.
+                Some(Err(error)) => tracing::warn!("an incident cannot be read: {error}"),
             }
-            IncidentState::Close => Heard::Over,
-            _ => Heard::GoesOn,
-        };
-        self.heard.insert(incident.id.to_string(), heard);
+            Ok(())
+        })
     }
 
     /// True for an incident that is over, or was taken in by one that is.
@@ -91,6 +63,18 @@ impl Incidents {
     }
 }
 
+fn learn(known: &mut BTreeMap<String, Heard>, incident: &Incident<'_>, config: &Config) {
+    if incident.tenant != config.tenant.as_str() || incident.cluster != config.cluster.as_str() {
+        return;
+    }
+    let heard = match incident.state {
+        IncidentState::Merge if !incident.superseded_by.is_empty() => Heard::Within(incident.superseded_by.to_string()),
+        IncidentState::Close => Heard::Over,
+        _ => Heard::GoesOn,
+    };
+    known.insert(incident.id.to_string(), heard);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,12 +82,12 @@ mod tests {
     #[test]
     fn an_incident_is_over_when_it_closes_or_when_what_took_it_in_does() {
         let config = Config { cluster: "prod".to_owned(), ..Config::default() };
-        let mut incidents = Incidents::default();
+        let mut incidents = Incidents::since(0);
         let mut said = |id: &'static str, state, within: &'static str| {
             let (tenant, cluster) = ("default".into(), "prod".into());
             let incident =
                 Incident { tenant, cluster, id: id.into(), state, superseded_by: within.into(), ..Incident::default() };
-            incidents.learn(&incident, &config);
+            learn(&mut incidents.heard, &incident, &config);
             ["a", "b", "c"].map(|id| incidents.is_over(id))
         };
         assert_eq!(said("a", IncidentState::Open, ""), [false; 3]);

@@ -5,6 +5,8 @@
 
 use crate::actions::{Kind, Need, Refusal};
 use crate::api::{Api, Refused};
+use crate::cilium;
+use crate::evidence;
 use crate::guards;
 use crate::isolation;
 use schemas::{Command, RefusalRule, Target};
@@ -38,6 +40,10 @@ pub struct View {
     pub replica_sets: Vec<Value>,
     /// All nodes.
     pub nodes: Vec<Value>,
+    /// Policies of the namespace that can deny; none where the cluster knows no such.
+    pub deny_policies: Option<Vec<Value>>,
+    /// What was read about a pod, each text under its name.
+    pub evidence: BTreeMap<String, String>,
 }
 
 /// Why nothing could be seen.
@@ -49,6 +55,17 @@ pub enum LookError {
     /// The API server does not answer, or says no.
     #[error(transparent)]
     Refused(#[from] Refused),
+}
+
+impl View {
+    /// The autoscaler of the target, where it has one.
+    pub(crate) fn autoscaler(&self) -> Option<&Value> {
+        let of = |scaler: &&Value| {
+            let scaled = &scaler["spec"]["scaleTargetRef"];
+            scaled["kind"] == self.target["kind"] && scaled["name"] == self.target["metadata"]["name"]
+        };
+        self.autoscalers.iter().find(of)
+    }
 }
 
 /// Looks at what an action needs to know about the target of a command.
@@ -118,6 +135,10 @@ async fn fill(api: &Api, view: &mut View, need: Need) -> Result<(), Refused> {
             view.policies =
                 api.list(&format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies")).await?;
         }
+        Need::DenyPolicies => {
+            let listed = api.get(&cilium::collection(namespace)).await?;
+            view.deny_policies = listed.map(|listed| listed["items"].as_array().cloned().unwrap_or_default());
+        }
         Need::DisruptionBudgets => {
             let path = format!("/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets");
             view.disruption_budgets = api.list(&path).await?;
@@ -130,6 +151,8 @@ async fn fill(api: &Api, view: &mut View, need: Need) -> Result<(), Refused> {
             view.replica_sets = api.list(&format!("/apis/apps/v1/namespaces/{namespace}/replicasets")).await?;
         }
         Need::Nodes => view.nodes = api.list("/api/v1/nodes").await?,
+        Need::Evidence if view.target.is_null() => {}
+        Need::Evidence => view.evidence = evidence::collect(api, &view.path, &view.target, &view.workload).await?,
     }
     Ok(())
 }
@@ -160,7 +183,9 @@ fn collection(target: &Target<'_>) -> Result<String, Refusal> {
     }
     let version = match target.api_version.as_str() {
         "v1" => "/api/v1".to_owned(),
-        version @ ("apps/v1" | "batch/v1" | "rbac.authorization.k8s.io/v1") => format!("/apis/{version}"),
+        version @ ("apps/v1" | "batch/v1" | "rbac.authorization.k8s.io/v1" | "argoproj.io/v1alpha1") => {
+            format!("/apis/{version}")
+        }
         _ => return Err(unsupported()),
     };
     Ok(match target.namespace.as_str() {
@@ -185,6 +210,7 @@ fn plural(kind: &str) -> Option<&'static str> {
         "ReplicaSet" => "replicasets",
         "Job" => "jobs",
         "CronJob" => "cronjobs",
+        "Rollout" => "rollouts",
         "RoleBinding" => "rolebindings",
         "ClusterRoleBinding" => "clusterrolebindings",
         _ => return None,

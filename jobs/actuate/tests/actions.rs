@@ -50,6 +50,15 @@ fn stories() -> Vec<Story> {
             shows: ("/spec/suspend", Value::Bool(true), Value::Bool(false)),
         },
         Story {
+            action: "taint_node",
+            parameters: &[("effect", "NoSchedule")],
+            kind: "Node",
+            name: "node-1",
+            must: &[("max_cordoned_nodes", "50%"), ("tainted", "false")],
+            inverse: Some(("untaint_node", &[])),
+            shows: ("/spec/taints/0/key", Value::from("bellbuoy.dev/suspect"), Value::Null),
+        },
+        Story {
             action: "restart_workload",
             parameters: &[],
             kind: "Deployment",
@@ -65,6 +74,7 @@ fn version_of(kind: &str) -> &'static str {
     match kind {
         "Deployment" | "StatefulSet" => "apps/v1",
         "CronJob" => "batch/v1",
+        "Rollout" => "argoproj.io/v1alpha1",
         "ClusterRoleBinding" => "rbac.authorization.k8s.io/v1",
         _ => "v1",
     }
@@ -163,8 +173,8 @@ fn every_action_is_done_seen_and_undone_and_refused_where_somebody_else_has_a_ha
     site.kubectl(&["scale", "deployment/cart", "--replicas=4", "--namespace=shop"]);
     site.advance(60 * MINUTE);
 
-    let [cordon, scale, suspend, restart] =
-        <[Story; 4]>::try_from(stories()).unwrap_or_else(|_| panic!("there are four"));
+    let [cordon, scale, suspend, taint, restart] =
+        <[Story; 5]>::try_from(stories()).unwrap_or_else(|_| panic!("there are five"));
     site.kubectl(&["autoscale", "deployment/cart", "--min=2", "--max=9", "--cpu=80%", "--namespace=shop"]);
     refused(&site, &order(&site, &scale, "with an autoscaler"), RefusalRule::ManagedElsewhere);
     site.kubectl(&["patch", "cronjob/nightly", "--namespace=shop", "--patch", r#"{"spec": {"suspend": true}}"#]);
@@ -178,6 +188,7 @@ fn every_action_is_done_seen_and_undone_and_refused_where_somebody_else_has_a_ha
     refused(&site, &order(&site, &suspend, "that opted out"), RefusalRule::DeniedScope);
     site.kubectl(&["cordon", "node-0"]);
     refused(&site, &order(&site, &cordon, "as the last node"), RefusalRule::PreconditionFailed);
+    refused(&site, &order(&site, &taint, "as the last node"), RefusalRule::PreconditionFailed);
     site.chain_is_whole();
 }
 
@@ -227,7 +238,7 @@ fn a_deployment_goes_back_to_the_revision_before_and_not_where_that_is_not_what_
         kind: "Deployment",
         name: "web",
         must,
-        inverse: None,
+        inverse: Some(("roll_forward_deployment", &[])),
         shows: ("/spec/template/spec/containers/0/image", Value::from("app:1"), Value::from("app:2")),
     };
     let plain = back(&[("paused", "false"), ("previous_revision", "exists")]);
@@ -241,6 +252,7 @@ fn a_deployment_goes_back_to_the_revision_before_and_not_where_that_is_not_what_
     let since = |since: i64, id: &str| {
         let mut command = order(&site, &plain, id);
         command.preconditions.push(Precondition { name: "not_changed_since".into(), value: since.to_string().into() });
+        (command.rollback, command.undo_after) = (Rollback::Manual, 0);
         site.signed(command, id)
     };
     refused(&site, &since(before, "of what was there before the change"), RefusalRule::PreconditionFailed);
@@ -252,6 +264,225 @@ fn a_deployment_goes_back_to_the_revision_before_and_not_where_that_is_not_what_
     site.advance(60 * MINUTE);
     refused(&site, &since(site.now(), "twice"), RefusalRule::PreconditionFailed);
     assert_eq!(field(&site, &plain), plain.shows.1, "nobody goes back and forth");
+    site.reject(&done, "ada");
+    site.until("it goes forward when a person says so", |site| {
+        site.states(&done).ends_with(&[ResultState::RolledBack])
+    });
+    assert_eq!(field(&site, &plain), plain.shows.2);
+    let marks = site.object(&["deployment", "web"])["metadata"]["annotations"].to_string();
+    assert!(!marks.contains("bellbuoy.dev/"), "no mark of ours is left: {marks}");
+    site.chain_is_whole();
+}
+
+#[test]
+fn the_limit_of_an_autoscaler_is_raised_where_it_holds_back_and_put_back() {
+    if !provided() {
+        return;
+    }
+    let site = Site::start();
+    let limit = || site.object(&["horizontalpodautoscaler", "cart"])["spec"]["maxReplicas"].clone();
+    let raise = Story {
+        action: "raise_autoscaler",
+        parameters: &[("percent", "150"), ("max_replicas", "10")],
+        kind: "Deployment",
+        name: "cart",
+        must: &[("autoscaler", "at_limit")],
+        inverse: Some(("raise_autoscaler", &[("max_replicas", "recorded")])),
+        shows: ("", Value::Null, Value::Null),
+    };
+    refused(&site, &order(&site, &raise, "without one"), RefusalRule::PreconditionFailed);
+    site.kubectl(&["autoscale", "deployment/cart", "--min=2", "--max=8", "--cpu=80%", "--namespace=shop"]);
+    refused(&site, &order(&site, &raise, "below its limit"), RefusalRule::PreconditionFailed);
+    let patch = r#"{"spec": {"maxReplicas": 4}}"#;
+    site.kubectl(&["patch", "horizontalpodautoscaler/cart", "--namespace=shop", "--patch", patch]);
+
+    let raised = order(&site, &raise, "at its limit");
+    site.send(&raised);
+    site.until("it is raised", |site| site.states(&raised).contains(&ResultState::Verified));
+    assert_eq!(limit(), 6);
+    site.advance(raised.undo_after + 1_000);
+    site.until("it is put back", |site| site.states(&raised).ends_with(&[ResultState::RolledBack]));
+    assert_eq!(limit(), 4);
+    let left = site.object(&["horizontalpodautoscaler", "cart"])["metadata"]["annotations"].to_string();
+    assert!(!left.contains("bellbuoy.dev/"), "no mark of ours is left: {left}");
+    site.advance(60 * MINUTE);
+
+    let changed = order(&site, &raise, "changed by somebody");
+    site.send(&changed);
+    site.until("it is raised", |site| site.states(&changed).contains(&ResultState::Verified));
+    site.kubectl(&["patch", "horizontalpodautoscaler/cart", "--namespace=shop", "--patch", patch]);
+    site.advance(changed.undo_after + 1_000);
+    site.until("it is left", |site| site.states(&changed).ends_with(&[ResultState::RollbackConflict]));
+    site.chain_is_whole();
+}
+
+#[test]
+fn a_suspected_pod_is_looked_at_and_bears_a_note_and_neither_keeps_it_from_being_isolated() {
+    if !provided() {
+        return;
+    }
+    let site = Site::start();
+    let pod = site.pod_of("cart");
+    let before = site.object(&["pod", &pod.name])["metadata"].clone();
+    let about_the_pod = |name: &'static str, inverse: Option<&'static str>| {
+        let mut command = site.quarantine(&pod, Mode::Enforce);
+        command.action = action(name, &[]);
+        command.risk = actions::by_name(name).expect("it is an action").risk;
+        command.incident = "incident-7".into();
+        command.preconditions.retain(|one| one.name == "owned_by");
+        command.inverse = inverse.map(|name| action(name, &[]));
+        command.undo_after = if inverse.is_some() { command.undo_after } else { 0 };
+        site.signed(command, name)
+    };
+    let evidence = about_the_pod("collect_evidence", None);
+    site.send(&evidence);
+    site.until("it is looked at", |site| site.states(&evidence).ends_with(&[ResultState::Verified]));
+    assert_eq!(site.object(&["pod", &pod.name])["metadata"], before, "nothing was changed");
+    let kept = site.kubectl(&["get", "remediationactions", "--namespace=bellbuoy", "--output=json"]);
+    let kept: Value = serde_json::from_str(&kept).expect("kubectl prints JSON");
+    let recorded = &kept["items"][0]["status"]["recorded"];
+    let text = |name: &str| recorded[name].as_str().unwrap_or_default().to_owned();
+    assert!(text("pod").contains(&pod.uid) && text("pod").contains("app:1"), "{recorded}");
+    assert!(text("events").contains("Scheduled"), "{recorded}");
+    // There is no kubelet to ask for a log; that is what is kept then.
+    assert!(text("log of app").starts_with("not to be had"), "{recorded}");
+
+    let noted = about_the_pod("annotate_pod", Some("clear_pod"));
+    site.send(&noted);
+    site.until("it bears a note", |site| site.states(&noted).contains(&ResultState::Verified));
+    let isolated = site.quarantine(&pod, Mode::Enforce);
+    site.send(&isolated);
+    site.until("it is in quarantine", |site| site.states(&isolated).contains(&ResultState::Verified));
+    let note =
+        |site: &Site| site.object(&["pod", &pod.name])["metadata"]["annotations"]["bellbuoy.dev/incident"].clone();
+    assert_eq!(note(&site), "incident-7");
+    site.advance(isolated.undo_after + 1_000);
+    for order in [&noted, &isolated] {
+        site.until("it is undone", |site| site.states(order).ends_with(&[ResultState::RolledBack]));
+    }
+    let after = site.object(&["pod", &pod.name])["metadata"].clone();
+    assert_eq!((&after["labels"], &after["annotations"]), (&before["labels"], &before["annotations"]));
+    site.chain_is_whole();
+}
+
+/// What the test has of somebody else's kind: its name, and that it has a status of its own.
+fn definition(group: &str, version: &str, kind: &str, plural: &str) -> String {
+    let open = serde_json::json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let schema = serde_json::json!({"type": "object", "properties": {"spec": open, "status": open}});
+    let definition = serde_json::json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.{group}")},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural},
+            "versions": [{
+                "name": version, "served": true, "storage": true, "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": schema},
+            }],
+        },
+    });
+    definition.to_string()
+}
+
+#[test]
+fn where_the_network_plugin_can_deny_ways_out_are_closed_and_quarantines_hold_whatever_allows() {
+    if !provided() {
+        return;
+    }
+    let site = Site::start();
+    let block = Story {
+        action: "block_egress",
+        parameters: &[("networks", "203.0.113.0/24")],
+        kind: "Deployment",
+        name: "web",
+        must: &[("deny_policies", "supported")],
+        inverse: Some(("unblock_egress", &[("networks", "203.0.113.0/24")])),
+        shows: ("", Value::Null, Value::Null),
+    };
+    // A policy of theirs for all pods, which a pod without labels is one of.
+    site.apply(
+        r#"{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "all", "namespace": "shop"},
+        "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]}}"#,
+    );
+    let pod = site.pod_of("cart");
+    let quarantine = |id: &str| site.signed(site.quarantine(&pod, Mode::Enforce), id);
+    refused(&site, &order(&site, &block, "that nobody can deny"), RefusalRule::PreconditionFailed);
+    refused(&site, &quarantine("that would not hold"), RefusalRule::ResidualAllow);
+
+    site.apply(&definition("cilium.io", "v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies"));
+    site.kubectl(&["wait", "--for=condition=Established", "crd/ciliumnetworkpolicies.cilium.io", "--timeout=60s"]);
+    let policies = || site.object(&["ciliumnetworkpolicies"])["items"].as_array().cloned().unwrap_or_default();
+    let blocked = order(&site, &block, "that can be denied");
+    site.send(&blocked);
+    site.until("it is denied", |site| site.states(&blocked).contains(&ResultState::Verified));
+    let spec = &policies()[0]["spec"];
+    assert_eq!(spec["egressDeny"][0]["toCIDR"][0], "203.0.113.0/24");
+    assert_eq!(spec["endpointSelector"]["matchLabels"]["app"], "web");
+    assert_eq!(spec["enableDefaultDeny"]["egress"], false, "what is not denied stays allowed");
+    let isolated = quarantine("that holds");
+    site.send(&isolated);
+    site.until("it is in quarantine", |site| site.states(&isolated).contains(&ResultState::Verified));
+    assert_eq!(policies().len(), 2);
+    site.advance(isolated.undo_after + 1_000);
+    for order in [&blocked, &isolated] {
+        site.until("it is undone", |site| site.states(order).ends_with(&[ResultState::RolledBack]));
+    }
+    assert_eq!(policies(), [Value::Null; 0]);
+
+    let theirs = r#"{"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "metadata": {"name": "bellbuoy-q-x", "namespace": "shop"},
+        "spec": {"endpointSelector": {}, "egress": [{"toEntities": ["all"]}]}}"#;
+    let file = tempfile::NamedTempFile::new().expect("a temporary file can be made");
+    std::fs::write(file.path(), theirs).expect("it can be written");
+    let name = file.path().to_str().expect("it is a text");
+    let said = site.kubectl_as_actuator(&["create", "--filename", name]).expect_err("it is held back");
+    assert!(said.contains("allow nothing"), "{said}");
+    site.chain_is_whole();
+}
+
+#[test]
+fn a_rollout_under_way_is_aborted_and_goes_on_when_a_person_takes_that_back() {
+    if !provided() {
+        return;
+    }
+    let site = Site::start();
+    site.apply(&definition("argoproj.io", "v1alpha1", "Rollout", "rollouts"));
+    site.kubectl(&["wait", "--for=condition=Established", "crd/rollouts.argoproj.io", "--timeout=60s"]);
+    site.apply(
+        r#"{"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "pay", "namespace": "shop"},
+        "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "pay"}}}}"#,
+    );
+    let status = |text: &str| {
+        let patch = format!(r#"{{"status": {text}}}"#);
+        let path =
+            ["patch", "rollout/pay", "--namespace=shop", "--subresource=status", "--type=merge", "--patch", &patch];
+        site.kubectl(&path);
+    };
+    let abort = Story {
+        action: "abort_rollout",
+        parameters: &[],
+        kind: "Rollout",
+        name: "pay",
+        must: &[("aborted", "false")],
+        inverse: Some(("retry_rollout", &[])),
+        shows: ("/status/abort", Value::Bool(true), Value::Bool(false)),
+    };
+    let by_hand = |id: &str| {
+        let mut command = order(&site, &abort, id);
+        (command.rollback, command.undo_after) = (Rollback::Manual, 0);
+        site.signed(command, id)
+    };
+    status(r#"{"currentPodHash": "a", "stableRS": "a"}"#);
+    refused(&site, &by_hand("that is not under way"), RefusalRule::PreconditionFailed);
+    status(r#"{"currentPodHash": "b", "stableRS": "a"}"#);
+    let aborted = by_hand("that is under way");
+    site.send(&aborted);
+    site.until("it is aborted", |site| site.states(&aborted).contains(&ResultState::Verified));
+    assert_eq!(field(&site, &abort), abort.shows.1);
+    site.reject(&aborted, "ada");
+    site.until("it goes on", |site| site.states(&aborted).ends_with(&[ResultState::RolledBack]));
+    assert_eq!(field(&site, &abort), abort.shows.2);
     site.chain_is_whole();
 }
 

@@ -3,6 +3,7 @@
 mod site;
 
 use rig::kubernetes::{Fault, Rule};
+use schemas::signal::Verdict;
 use schemas::{Command, IncidentState, Mode, RefusalRule, ResultState, VerifyPredicate};
 use site::{MINUTE, Pod, Site, provided};
 use std::time::Duration;
@@ -39,6 +40,36 @@ fn an_order_has_helped_when_its_incident_is_over_in_time_and_not_when_it_goes_on
     for order in &orders {
         site.until("both are undone in time", |site| site.states(order).ends_with(&[ResultState::RolledBack]));
     }
+    site.chain_is_whole();
+}
+
+#[test]
+fn a_quarantine_has_helped_when_no_flow_leaves_the_pod_and_not_when_one_does() {
+    if !provided() {
+        return;
+    }
+    let site = Site::start();
+    let watched = |pod: &Pod, within: i64, id: &str| {
+        let mut command = site.quarantine(pod, Mode::Enforce);
+        let (name, comparison) = ("flows_from_target".into(), "=".into());
+        command.verify = Some(VerifyPredicate { name, comparison, value: 0.0, within });
+        site.signed(command, id)
+    };
+    let (cart, web) = (site.pod_of("cart"), site.pod_of("web"));
+    let orders = [watched(&cart, 5 * MINUTE, "holds"), watched(&web, 5 * MINUTE, "leaks")];
+    for order in &orders {
+        site.send(order);
+        site.until("it is done", |site| site.states(order).contains(&ResultState::Succeeded));
+    }
+    // Connections that stand may end yet; after a third of the time none may be left.
+    site.flow(&cart, site.now(), Verdict::Forwarded);
+    site.advance(2 * MINUTE);
+    site.flow(&cart, site.now(), Verdict::Dropped);
+    site.flow(&web, site.now(), Verdict::Forwarded);
+    site.until("it leaks", |site| site.states(&orders[1]).ends_with(&[ResultState::Ineffective]));
+    assert!(site.states(&orders[0]).ends_with(&[ResultState::Succeeded]), "the other one has its time");
+    site.advance(3 * MINUTE + 1_000);
+    site.until("it holds", |site| site.states(&orders[0]).ends_with(&[ResultState::Verified]));
     site.chain_is_whole();
 }
 

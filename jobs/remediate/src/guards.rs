@@ -6,7 +6,7 @@ use crate::case::{Case, Suspect};
 use crate::config::{Config, Guards, PolicyMode, PolicyRule};
 use crate::ledger::{Issued, Ledger};
 use crate::refusal::{Refusal, Rule, term};
-use crate::remedies::{Kind, Proposal};
+use crate::remedies::{self, Kind, Proposal};
 use crate::target;
 use schemas::glob::glob;
 use schemas::{Family, Notice, RiskClass, Term};
@@ -70,7 +70,12 @@ pub fn judge(question: &Question<'_>, ledger: &Ledger, switches: &Switches, conf
     }
     let (incident, remedy, now) = (question.case.incident, question.kind.name, question.now);
     let target = target::key(&question.proposal.target);
-    if let Some((until, refusal)) = cooldown(ledger, &target, now, &guards) {
+    let asked = ledger.of(&incident.id, remedy, &target).map(|issued| issued.at).max();
+    if let Some(at) = asked.filter(|_| question.kind.is_harmless()) {
+        // Looking again shows nothing new, and a note says the same as before.
+        return Verdict::Wait(at + DAY);
+    }
+    if let Some((until, refusal)) = cooldown(question.kind, ledger, &target, now, &guards) {
         // What this incident has ordered itself needs no word; what else keeps it waiting does.
         let own = ledger.of(&incident.id, remedy, &target).any(|issued| issued.at + DAY > now);
         return if own { Verdict::Wait(until) } else { Verdict::Refuse(refusal, Some(until)) };
@@ -82,7 +87,7 @@ pub fn judge(question: &Question<'_>, ledger: &Ledger, switches: &Switches, conf
     if let Some(escalated) = today.iter().rfind(|issued| issued.escalated).filter(|_| too_often) {
         return Verdict::Refuse(attempts(tried, &guards), Some(escalated.at + DAY));
     }
-    let spent = match budgets(question.proposal, ledger, now, &guards) {
+    let spent = match budgets(question, ledger, now, &guards) {
         Ok(spent) => spent,
         Err((refusal, again)) => return Verdict::Refuse(refusal, Some(again)),
     };
@@ -107,7 +112,8 @@ pub fn judge(question: &Question<'_>, ledger: &Ledger, switches: &Switches, conf
 /// Whether there is a storm; its numbers where there is.
 pub fn storm(ledger: &Ledger, config: &Config, now: i64) -> Option<Refusal> {
     let storm = config.storm;
-    let (open, commands) = (ledger.open.len(), ledger.since(now - storm.window.millis(), |_| true).count());
+    let (open, commands) =
+        (ledger.open.len(), ledger.since(now - storm.window.millis(), |issued| !is_harmless(&issued.remedy)).count());
     if open <= storm.open_incidents as usize && commands < storm.commands as usize {
         return None;
     }
@@ -192,8 +198,8 @@ fn quality(question: &Question<'_>, guards: &Guards) -> Result<(), Refusal> {
 }
 
 /// Until when a target rests, with the reason; none where it has rested.
-fn cooldown(ledger: &Ledger, target: &str, now: i64, guards: &Guards) -> Option<(i64, Refusal)> {
-    let today: Vec<_> = ledger.since(now - DAY, |issued| issued.target == target).collect();
+fn cooldown(kind: &Kind, ledger: &Ledger, target: &str, now: i64, guards: &Guards) -> Option<(i64, Refusal)> {
+    let today: Vec<_> = ledger.since(now - DAY, |issued| issued.target == target && alike(issued, kind)).collect();
     let last = today.last()?;
     let doublings = (today.len() - 1).min(20) as u32;
     let rest = guards.cooldown.millis().saturating_mul(1 << doublings).min(guards.longest_cooldown.millis());
@@ -214,15 +220,16 @@ fn cooldown(ledger: &Ledger, target: &str, now: i64, guards: &Guards) -> Option<
 
 /// What is spent of the three budgets; the first that is used up, and when it no longer is.
 fn budgets(
-    proposal: &Proposal,
+    question: &Question<'_>,
     ledger: &Ledger,
     now: i64,
     guards: &Guards,
 ) -> Result<[Term<'static>; 3], (Refusal, i64)> {
-    let window = guards.window.millis();
+    let (window, proposal) = (guards.window.millis(), question.proposal);
     let (domain, namespace) = (proposal.lock_domain.as_str(), proposal.target.namespace.as_str());
     let spent = |fits: &dyn Fn(&Issued) -> bool, what: &'static str, named: &str, allowed: u32| {
-        let within: Vec<_> = ledger.since(now - window, |issued| fits(issued)).collect();
+        let within: Vec<_> =
+            ledger.since(now - window, |issued| fits(issued) && alike(issued, question.kind)).collect();
         let count = within.len();
         if count < allowed as usize {
             return Ok(term(what, count as f64, ""));
@@ -247,6 +254,15 @@ fn budgets(
         },
         spent(&|_| true, "commands of the cluster", "the cluster", guards.per_cluster)?,
     ])
+}
+
+/// What only looks or leaves a note keeps nothing else waiting, and nothing else keeps it.
+fn alike(issued: &Issued, kind: &Kind) -> bool {
+    if kind.is_harmless() { issued.remedy == kind.name } else { !is_harmless(&issued.remedy) }
+}
+
+fn is_harmless(remedy: &str) -> bool {
+    remedies::by_name(remedy).is_some_and(Kind::is_harmless)
 }
 
 /// Lowers the mode where nobody should act by himself, or nobody at all.

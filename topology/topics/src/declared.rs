@@ -27,7 +27,7 @@ pub const SIGNALS: Topic = Topic {
     cleanup: days(3),
     schema: Some("signal"),
     producer: "ingest",
-    consumers: &["detect"],
+    consumers: &["detect", "actuate"],
 };
 
 /// Anomalies.

@@ -4,14 +4,20 @@
 //! Invariant: a plan is a function of the order and of the objects seen, and where everything is as wanted already it
 //! asks for nothing: so an order that was interrupted is planned again and goes on where it stopped.
 
+pub mod abort_rollout;
+pub mod annotate_pod;
+pub mod block_egress;
+pub mod collect_evidence;
 pub mod cordon_node;
 pub mod evict_pod;
 pub mod quarantine_pod;
+pub mod raise_autoscaler;
 pub mod restart_workload;
 pub mod revoke_binding;
 pub mod roll_back_deployment;
 pub mod scale_workload;
 pub mod suspend_job;
+pub mod taint_node;
 
 use crate::view::View;
 use schemas::{Command, RefusalRule, RiskClass};
@@ -20,17 +26,28 @@ use std::collections::BTreeMap;
 
 /// Every action there is, in alphabetical order.
 pub const ALL: &[Kind] = &[
+    abort_rollout::KIND,
+    annotate_pod::KIND,
+    block_egress::KIND,
+    annotate_pod::CLEAR,
+    collect_evidence::KIND,
     cordon_node::KIND,
     evict_pod::KIND,
     quarantine_pod::KIND,
+    raise_autoscaler::KIND,
     quarantine_pod::RELEASE,
     restart_workload::KIND,
     suspend_job::RESUME,
+    abort_rollout::RETRY,
     revoke_binding::KIND,
     roll_back_deployment::KIND,
+    roll_back_deployment::FORWARD,
     scale_workload::KIND,
     suspend_job::KIND,
+    taint_node::KIND,
+    block_egress::UNBLOCK,
     cordon_node::UNCORDON,
+    taint_node::UNTAINT,
 ];
 
 /// Annotation with the command that an object was changed by.
@@ -67,6 +84,8 @@ pub enum Need {
     Workload,
     /// The network policies of the namespace.
     NetworkPolicies,
+    /// The policies of the namespace that can deny, where the cluster has such.
+    DenyPolicies,
     /// The disruption budgets of the namespace.
     DisruptionBudgets,
     /// The autoscalers of the namespace.
@@ -75,6 +94,8 @@ pub enum Need {
     ReplicaSets,
     /// All nodes.
     Nodes,
+    /// What can be read about a pod, after its workload.
+    Evidence,
 }
 
 /// One rule of a role.

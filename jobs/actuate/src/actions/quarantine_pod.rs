@@ -2,9 +2,11 @@
 //!
 //! Network policies add up: a pod may do whatever any policy that selects it allows. So the pod loses its labels, which
 //! policies, services and its controller go by, and a policy of our own that allows nothing selects it by the one it
-//! gets. Whatever still allows it something (a policy for all pods) refuses the order.
+//! gets. Whatever still allows it something (a policy for all pods) refuses the order, unless the cluster's network plugin
+//! knows how to deny: then a policy that denies everything holds whatever allows.
 
 use super::{Kind, Need, Order, Plan, Refusal, Request, Rule, Standing, conflict};
+use crate::cilium;
 use crate::isolation;
 use crate::view::View;
 use schemas::{RefusalRule, RiskClass};
@@ -25,6 +27,7 @@ const RULES: &[Rule] = &[
         resources: &["networkpolicies"],
         verbs: &["get", "list", "create", "patch", "delete"],
     },
+    cilium::RULE,
     super::WORKLOADS,
 ];
 
@@ -34,7 +37,7 @@ pub const KIND: Kind = Kind {
     doc: "Takes one pod out of its service and of the network and keeps it for evidence; its controller starts another.",
     risk: RiskClass::R2,
     targets: &["Pod"],
-    needs: &[Need::Workload, Need::NetworkPolicies],
+    needs: &[Need::Workload, Need::NetworkPolicies, Need::DenyPolicies],
     rules: RULES,
     plan: quarantine,
 };
@@ -45,7 +48,7 @@ pub const RELEASE: Kind = Kind {
     doc: "Gives a pod in quarantine its labels back, and removes the policy that isolates it.",
     risk: RiskClass::R2,
     targets: &["Pod"],
-    needs: &[Need::NetworkPolicies],
+    needs: &[Need::NetworkPolicies, Need::DenyPolicies],
     rules: RULES,
     plan: release,
 };
@@ -64,7 +67,9 @@ fn quarantine(order: &Order<'_>, view: &View) -> Result<Plan, Refusal> {
     let alone = [(LABEL.to_owned(), mark.clone())].into();
     let others = view.policies.iter().filter(|policy| name(policy) != policy_name(&mark));
     let residual = isolation::allowing(others, &alone);
-    if !residual.is_empty() {
+    // A denial holds whatever else allows; but it leaves no name to be asked for.
+    let denies = view.deny_policies.is_some() && order.parameter("allow_dns") != Some("true");
+    if !residual.is_empty() && !denies {
         let sentence = format!(
             "the policies {} would still allow it something, whatever labels it has; a policy that denies needs a network plugin that knows one",
             residual.join(", ")
@@ -74,6 +79,11 @@ fn quarantine(order: &Order<'_>, view: &View) -> Result<Plan, Refusal> {
     let mut plan = Plan::default();
     if !view.policies.iter().any(|policy| name(policy) == policy_name(&mark) && order.marked(policy)) {
         plan.requests.push(isolate(order, view, &mark)?);
+    }
+    if denies {
+        let selector = json!({"matchLabels": {LABEL: mark}});
+        let all = json!({"ingressDeny": [{"fromEntities": ["all"]}], "egressDeny": [{"toEntities": ["all"]}]});
+        plan.requests.extend(cilium::deny(order, view, &policy_name(&mark), &selector, all)?);
     }
     if !labelled {
         plan.requests.push(relabel(order, view, &mark));
@@ -147,6 +157,7 @@ fn release(order: &Order<'_>, view: &View) -> Result<Plan, Refusal> {
         }
         plan.requests.push(Request::delete(&policy_path(view, &mark), policy));
     }
+    plan.requests.extend(cilium::allow(order, view, &policy_name(&mark))?);
     Ok(plan)
 }
 

@@ -3,31 +3,44 @@
 //! The history is its ReplicaSets, numbered by the annotation `deployment.kubernetes.io/revision`
 //! (`https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#rolling-back-a-deployment`).
 
-use super::{COMMAND, Kind, Need, Order, Plan, Refusal, Request, Rule, Standing};
+use super::{COMMAND, Kind, Need, Order, Plan, Refusal, Request, Rule, Standing, conflict, once};
 use crate::view::View;
 use schemas::RiskClass;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The line of this action in the list of all. Going forward again is for people.
+const RULES: &[Rule] = &[
+    Rule { group: "apps", resources: &["deployments"], verbs: &["get", "patch"] },
+    Rule { group: "apps", resources: &["replicasets"], verbs: &["get", "list"] },
+];
+
+/// The line of this action in the list of all.
 pub const KIND: Kind = Kind {
     name: "roll_back_deployment",
     doc: "Gives a Deployment the pod template of the revision before.",
     risk: RiskClass::R3,
     targets: &["Deployment"],
     needs: &[Need::ReplicaSets],
-    rules: &[
-        Rule { group: "apps", resources: &["deployments"], verbs: &["get", "patch"] },
-        Rule { group: "apps", resources: &["replicasets"], verbs: &["get", "list"] },
-    ],
-    plan,
+    rules: RULES,
+    plan: back,
 };
 
-/// Under these names a plan writes down where it goes, and from where: for people who want to go back.
+/// The line of its inverse.
+pub const FORWARD: Kind = Kind {
+    name: "roll_forward_deployment",
+    doc: "Gives a Deployment that we rolled back the pod template again that it had.",
+    risk: RiskClass::R3,
+    targets: &["Deployment"],
+    needs: &[Need::ReplicaSets],
+    rules: RULES,
+    plan: forward,
+};
+
+/// Under these names a plan writes down where it goes, and from where.
 const TO: &str = "to";
 const FROM: &str = "from";
 
-fn plan(order: &Order<'_>, view: &View) -> Result<Plan, Refusal> {
+fn back(order: &Order<'_>, view: &View) -> Result<Plan, Refusal> {
     let history = History::of(view);
     if let Some(set) = order.recorded.get(TO).filter(|_| order.standing == Standing::Begun)
         && history.current().is_some_and(|current| name(current) == set)
@@ -42,19 +55,46 @@ fn plan(order: &Order<'_>, view: &View) -> Result<Plan, Refusal> {
     let before = history.before(current).ok_or_else(|| {
         Refusal::precondition("it has no revision before with other pods: there is nothing to go back to")
     })?;
+    let recorded = [(TO.to_owned(), name(before).to_owned()), (FROM.to_owned(), name(current).to_owned())];
+    let request = replace(view, before, Some(order.command.id.as_str()));
+    Ok(Plan { requests: vec![request], recorded: BTreeMap::from(recorded) })
+}
+
+fn forward(order: &Order<'_>, view: &View) -> Result<Plan, Refusal> {
+    let history = History::of(view);
+    let current = history.current().map(name);
+    let recorded = |place: &str| order.recorded.get(place).map(String::as_str);
+    if !order.marked(&view.target) {
+        return if order.standing == Standing::Begun && current.is_some() && current == recorded(FROM) {
+            Ok(Plan::default())
+        } else {
+            Err(conflict(&format!("it does not bear our mark ({COMMAND})")))
+        };
+    }
+    if current.is_none() || current != recorded(TO) {
+        return Err(conflict("it is not at the revision that we went back to"));
+    }
+    let from = history.sets.iter().find(|set| Some(name(set)) == recorded(FROM));
+    let from = from.ok_or_else(|| conflict("the revision that it had is not kept any more"))?;
+    Ok(once(replace(view, from, None)))
+}
+
+/// Gives the Deployment the pod template of a revision, and our mark or none.
+fn replace(view: &View, revision: &Value, mark: Option<&str>) -> Request {
     let deployment = &view.target;
     let mut annotations = deployment["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
-    annotations.insert(COMMAND.to_owned(), order.command.id.as_str().into());
-    // Nothing of the template stays: a merge would keep what the revision before did not have.
+    match mark {
+        Some(mark) => annotations.insert(COMMAND.to_owned(), mark.into()),
+        None => annotations.remove(COMMAND),
+    };
+    // Nothing of the template stays: a merge would keep what the revision did not have.
     let change = json!([
         {"op": "test", "path": "/metadata/uid", "value": deployment["metadata"]["uid"]},
         {"op": "replace", "path": "/metadata/resourceVersion", "value": deployment["metadata"]["resourceVersion"]},
-        {"op": "replace", "path": "/spec/template", "value": template(before)},
+        {"op": "replace", "path": "/spec/template", "value": template(revision)},
         {"op": "add", "path": "/metadata/annotations", "value": annotations},
     ]);
-    let request = Request::new("PATCH", &view.path, "application/json-patch+json", Some(change)).on(deployment);
-    let recorded = [(TO.to_owned(), name(before).to_owned()), (FROM.to_owned(), name(current).to_owned())];
-    Ok(Plan { requests: vec![request], recorded: BTreeMap::from(recorded) })
+    Request::new("PATCH", &view.path, "application/json-patch+json", Some(change)).on(deployment)
 }
 
 /// A Deployment and its revisions.
@@ -159,7 +199,7 @@ mod tests {
     }
 
     fn planned(view: &View, recorded: &BTreeMap<String, String>, standing: Standing) -> Result<Plan, Refusal> {
-        plan(&Order { command: &Command::default(), recorded, undo_at: 0, standing }, view)
+        back(&Order { command: &Command::default(), recorded, undo_at: 0, standing }, view)
     }
 
     #[test]

@@ -8,9 +8,9 @@ use crate::api::{Answer, Dry, NoAnswer, Refused, operation};
 use crate::error::ActuateError;
 use crate::ledger::{Entry, Phase};
 use crate::view::{LookError, View, look};
-use crate::{budget, guards};
+use crate::{budget, flows, guards};
 use engine::error::LogError;
-use schemas::{Action, Command, Record as _, RefusalRule, Rollback};
+use schemas::{Action, Command, Record as _, RefusalRule, RiskClass, Rollback};
 use serde_json::Value;
 
 /// Plans of one look: the object may change between looking and doing, but not for ever.
@@ -58,13 +58,15 @@ impl Actuator<'_> {
                 undo_at: self.undo_at(&command, entry),
                 standing: if begun { Standing::Begun } else { Standing::New },
             };
+            let plan = (kind.plan)(&order, &view);
             let touched = view.target.is_null() || order.marked(&view.target);
-            if !(begun && touched)
+            let done = plan.as_ref().is_ok_and(|plan| plan.requests.is_empty());
+            if !(begun && (touched || done))
                 && let Err(refusal) = self.may(&command, &view)
             {
                 return self.refuse(entry, &command, refusal).await;
             }
-            let plan = match (kind.plan)(&order, &view) {
+            let plan = match plan {
                 Ok(plan) => plan,
                 Err(refusal) => return self.refuse(entry, &command, refusal).await,
             };
@@ -143,6 +145,7 @@ impl Actuator<'_> {
     /// Dry-runs a plan, writes down that it is being carried out, and sends its requests.
     async fn perform(&mut self, entry: &mut Entry, command: &Command<'_>, plan: Plan) -> Result<Went, ActuateError> {
         if plan.requests.is_empty() {
+            entry.recorded.extend(plan.recorded);
             return Ok(Went::Well);
         }
         if self.now() >= command.expires_at {
@@ -245,39 +248,70 @@ impl Actuator<'_> {
         }
     }
 
-    /// Whether it helped: the incident is over in time where the command says that is to be seen, and the object is as
-    /// ordered.
+    /// Whether it helped, where the command says how that is to be seen: its incident is over in time, or no flow leaves
+    /// what was cut off; and whether the object is as ordered.
     pub(super) async fn verify(&mut self, entry: &mut Entry, heard: bool) -> Result<(), ActuateError> {
         let bytes = entry.bytes.clone();
         let command = Command::decode(&bytes)?;
         let Some(kind) = actions::by_name(&command.action.name) else { return Ok(()) };
-        let watched = command.verify.as_ref().filter(|predicate| predicate.name == INCIDENT_CLOSED);
-        let over = self.incidents.is_over(&command.incident);
-        if let Some(predicate) = watched
-            // Without the log nobody knows, and it is not judged.
-            && (!heard || !over && self.now() - entry.at < predicate.within)
-        {
-            return Ok(());
+        if kind.risk == RiskClass::R0 {
+            let sentence = "nothing was changed; what was found stands in its record";
+            return self.set(entry, Phase::Verified, sentence.to_owned()).await;
         }
         let view = match look(&self.api, &command, kind).await {
             Ok(view) => view,
             Err(LookError::Unfit(_)) => return Ok(()),
             Err(LookError::Refused(refused)) => return Err(later(refused)),
         };
+        let Some((helped, seen)) = self.helped(entry, &command, &view, heard)? else { return Ok(()) };
         let (recorded, undo_at) = (&entry.recorded, entry.undo_at);
         let order = Order { command: &command, recorded, undo_at, standing: Standing::Begun };
         let as_ordered = (kind.plan)(&order, &view).is_ok_and(|plan| plan.requests.is_empty());
-        let alone = "the object was looked at; whether the trouble is over is for people to see";
-        let (phase, sentence) = match (as_ordered, watched) {
-            (true, None) => (Phase::Verified, format!("it is as ordered ({alone})")),
-            (true, Some(_)) if over => (Phase::Verified, "it is as ordered, and the incident is over".to_owned()),
-            (true, Some(predicate)) => {
-                let minutes = predicate.within / 60_000;
-                (Phase::Ineffective, format!("it is as ordered, and the incident goes on after {minutes} minutes"))
-            }
-            (false, _) => (Phase::Ineffective, format!("somebody has changed it again ({alone})")),
+        let object = if as_ordered { "it is as ordered" } else { "somebody has changed it again" };
+        let phase = if as_ordered && helped { Phase::Verified } else { Phase::Ineffective };
+        self.flows.forget(&command);
+        self.set(entry, phase, format!("{object}{seen}")).await
+    }
+
+    /// Whether an order helped, and what was seen; none while that cannot be told yet.
+    fn helped(
+        &mut self,
+        entry: &Entry,
+        command: &Command<'_>,
+        view: &View,
+        heard: bool,
+    ) -> Result<Option<(bool, String)>, ActuateError> {
+        let alone = " (the object was looked at; whether the trouble is over is for people to see)";
+        let predicate = command.verify.as_ref().filter(|one| one.name == INCIDENT_CLOSED || flows::is_about(&one.name));
+        let Some(predicate) = predicate else { return Ok(Some((true, alone.to_owned()))) };
+        if !heard {
+            // Without the log nobody knows, and it is not judged.
+            return Ok(None);
+        }
+        let passed = self.now() - entry.at;
+        if predicate.name == INCIDENT_CLOSED {
+            let minutes = predicate.within / 60_000;
+            let over = self.incidents.is_over(&command.incident);
+            return Ok(match over {
+                true => Some((true, ", and the incident is over".to_owned())),
+                false if passed < predicate.within => None,
+                false => Some((false, format!(", and the incident goes on after {minutes} minutes"))),
+            });
+        }
+        // What is undone soon is judged before that.
+        let within = match entry.undo_at {
+            0 => predicate.within,
+            undo_at => predicate.within.min((undo_at - entry.at) / 2),
         };
-        self.set(entry, phase, sentence).await
+        let seen = self.flows.seen(&*self.log, command, &view.target, entry.at, within)?;
+        Ok(match (seen.forbidden, seen.any) {
+            (0, _) if passed < within => None,
+            (0, 0) => Some((true, format!("; nobody tells of flows here{alone}"))),
+            (0, _) => Some((true, format!(", and in {} s no such flow went through", within / 1_000))),
+            (count, _) => {
+                Some((false, format!(", and {count} flows went through all the same, the last to {}", seen.peer)))
+            }
+        })
     }
 
     /// Writes a new phase into the ledger.

@@ -8,10 +8,11 @@ use engine::log::{CleanupPolicy, Limit, Log, Message, TimestampSource, TopicPart
 use engine::metrics::Metrics;
 use engine::runtime::Stopping;
 use rig::kubernetes::{Kubernetes, Proxy, Rule};
+use schemas::signal::{Body, Direction, FlowAgg, Verdict};
 use schemas::signing::{self, Signer};
 use schemas::{
-    Action, Command, CommandResult, Control, ControlKind, Incident, IncidentBody, IncidentRecord, IncidentState, Mode,
-    Precondition, Record as _, RefusalRule, ResultState, RiskClass, Rollback, Target,
+    Action, Command, CommandResult, Control, ControlKind, Entity, Incident, IncidentBody, IncidentRecord,
+    IncidentState, Mode, Precondition, Record as _, RefusalRule, ResultState, RiskClass, Rollback, Signal, Target,
 };
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use topics::declared::{COMMANDS, CONTROL, INCIDENTS, RESULTS};
+use topics::declared::{COMMANDS, CONTROL, INCIDENTS, RESULTS, SIGNALS};
 
 pub const MINUTE: i64 = 60_000;
 
@@ -119,7 +120,7 @@ impl Site {
 
         let clock = Arc::new(Moved { system: SystemClock::new(), by: AtomicI64::new(0) });
         let log = memory::open(&memory::Disk::default(), clock.clone()).expect("a log in memory opens");
-        for topic in [INCIDENTS, COMMANDS, CONTROL, RESULTS] {
+        for topic in [SIGNALS, INCIDENTS, COMMANDS, CONTROL, RESULTS] {
             let cleanup = if topic.name == CONTROL.name { CleanupPolicy::Compact } else { CleanupPolicy::Delete };
             let spec = TopicSpec {
                 name: topic.name.to_owned(),
@@ -159,6 +160,10 @@ impl Site {
 
     pub fn kubectl(&self, arguments: &[&str]) -> String {
         self.kubernetes.kubectl(arguments).expect("the administrator may").trim().to_owned()
+    }
+
+    pub fn apply(&self, manifest: &str) {
+        self.kubernetes.apply(manifest).expect("the administrator may");
     }
 
     pub fn kubectl_as_actuator(&self, arguments: &[&str]) -> Result<String, String> {
@@ -283,6 +288,27 @@ impl Site {
         let body = IncidentBody::Incident(Box::new(Incident { tenant, cluster, id, state, ..Incident::default() }));
         let record = IncidentRecord { body, ..IncidentRecord::default() };
         self.append(INCIDENTS.name, b"default/prod", record.encode().expect("it can be written"));
+    }
+
+    /// Tells of a flow that left a pod, or tried to.
+    pub fn flow(&self, pod: &Pod, at: i64, verdict: Verdict) {
+        let flow = FlowAgg {
+            direction: Direction::Egress,
+            peer: "world".into(),
+            verdict,
+            instance: pod.name.clone().into(),
+            events: 1,
+            ..FlowAgg::default()
+        };
+        let signal = Signal {
+            tenant: "default".into(),
+            cluster: "prod".into(),
+            entity: Entity { namespace: "shop".into(), name: pod.app.clone().into(), ..Entity::default() },
+            event_time: at,
+            body: Body::FlowAgg(flow),
+            ..Signal::default()
+        };
+        self.append(SIGNALS.name, b"default/prod/shop", signal.encode().expect("it can be written"));
     }
 
     pub fn now(&self) -> i64 {

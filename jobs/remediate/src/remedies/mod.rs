@@ -3,16 +3,21 @@
 //! Invariant: a remedy proposes only what it can name exactly: entities the incident resolved, pods they were seen on.
 //! Whatever it cannot name it refuses, with the reason.
 
+pub mod abort_rollout;
+pub mod annotate_pod;
 pub mod block_egress;
+pub mod collect_evidence;
 pub mod cordon_node;
 pub mod evict_pod;
 mod parameters;
 pub mod quarantine_pod;
+pub mod raise_autoscaler;
 pub mod restart_workload;
 pub mod revoke_binding;
 pub mod roll_back_deployment;
 pub mod scale_workload;
 pub mod suspend_job;
+pub mod taint_node;
 
 pub use parameters::{Parameters, Setting};
 
@@ -23,15 +28,20 @@ use std::collections::BTreeMap;
 
 /// Every remedy there is, in alphabetical order.
 pub const ALL: &[Kind] = &[
+    abort_rollout::KIND,
+    annotate_pod::KIND,
     block_egress::KIND,
+    collect_evidence::KIND,
     cordon_node::KIND,
     evict_pod::KIND,
     quarantine_pod::KIND,
+    raise_autoscaler::KIND,
     restart_workload::KIND,
     revoke_binding::KIND,
     roll_back_deployment::KIND,
     scale_workload::KIND,
     suspend_job::KIND,
+    taint_node::KIND,
 ];
 
 /// What a remedy is: for policy, help and documentation.
@@ -95,6 +105,11 @@ pub fn by_name(name: &str) -> Option<&'static Kind> {
 }
 
 impl Kind {
+    /// True for a remedy that changes nothing of what runs: it looks, or leaves a note.
+    pub fn is_harmless(&self) -> bool {
+        self.risk <= RiskClass::R1
+    }
+
     /// Checks the parameters of a policy; the name of the first that is wrong, and what is allowed.
     pub fn check(&self, given: &BTreeMap<String, String>) -> Result<(), (String, String)> {
         parameters::check(self.settings, given)
@@ -128,10 +143,27 @@ pub(crate) fn must(name: &'static str, value: &str) -> Precondition<'static> {
     Precondition { name: name.into(), value: value.to_owned().into() }
 }
 
+/// The object must be as ordered: all there is to see of an order that heals nothing.
+pub(crate) fn as_ordered() -> VerifyPredicate<'static> {
+    VerifyPredicate { name: "as_ordered".into(), comparison: "=".into(), value: 1.0, within: MINUTE }
+}
+
 /// The incident must be over within a time.
 pub(crate) fn incident_over(within: i64) -> VerifyPredicate<'static> {
     VerifyPredicate { name: "incident_closed".into(), comparison: "=".into(), value: 1.0, within }
 }
+
+/// Every kind of evidence about what an entity does.
+pub(crate) const ANY: &[Family] = &[
+    Family::Latency,
+    Family::Errors,
+    Family::Saturation,
+    Family::Novelty,
+    Family::Network,
+    Family::Logs,
+    Family::Peers,
+    Family::Forecast,
+];
 
 /// Milliseconds of a minute.
 pub(crate) const MINUTE: i64 = 60_000;

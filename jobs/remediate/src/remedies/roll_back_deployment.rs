@@ -29,6 +29,29 @@ pub const KIND: Kind = Kind {
 fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> Result<Proposal, Refusal> {
     let entity = suspect.entity;
     let target = target::workload(entity, &["Deployment"])?;
+    let onset = changed_shortly_before(case, suspect, parameters)?;
+    Ok(Proposal {
+        action: action(KIND.name, &[]),
+        target,
+        lock_domain: target::workload_domain(&case.incident.cluster, entity),
+        preconditions: vec![
+            must("not_changed_since", &onset.to_string()),
+            must("paused", "false"),
+            must("previous_revision", "exists"),
+        ],
+        verify: incident_over(15 * MINUTE),
+        inverse: Some(action("roll_forward_deployment", &[])),
+        what: format!("roll back Deployment {}/{}", entity.namespace, entity.name),
+    })
+}
+
+/// When the trouble began, where a change came shortly before; a refusal where none did.
+pub(super) fn changed_shortly_before(
+    case: &Case<'_>,
+    suspect: &Suspect<'_>,
+    parameters: &Parameters,
+) -> Result<i64, Refusal> {
+    let entity = suspect.entity;
     let (onset, within) = (suspect.onset(case.incident), parameters.number("within_minutes") * MINUTE);
     let before = case.changed_before(entity, onset).map(|changed| onset - changed);
     if before.is_none_or(|before| before > within) {
@@ -47,19 +70,7 @@ fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> R
             None => refusal,
         });
     }
-    Ok(Proposal {
-        action: action(KIND.name, &[]),
-        target,
-        lock_domain: target::workload_domain(&case.incident.cluster, entity),
-        preconditions: vec![
-            must("not_changed_since", &onset.to_string()),
-            must("paused", "false"),
-            must("previous_revision", "exists"),
-        ],
-        verify: incident_over(15 * MINUTE),
-        inverse: Some(action("roll_forward_deployment", &[])),
-        what: format!("roll back Deployment {}/{}", entity.namespace, entity.name),
-    })
+    Ok(onset)
 }
 
 #[cfg(test)]
