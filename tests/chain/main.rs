@@ -47,7 +47,7 @@ fn an_intruder_is_told_of_once_isolated_when_a_person_agrees_and_the_pod_is_put_
     for at in (begin..end).step_by(SCRAPE as usize) {
         history.push(telemetry::scrape(&mut pods, at, begin, "cart", Behaviour::Ordinary));
         if at / SCRAPE % CONNECT_EVERY == 0 {
-            history.extend(telemetry::flows(&pods, &database, at, None));
+            history.extend(telemetry::flows(&pods, &database, at, None, None));
         }
     }
     site.write(history);
@@ -78,7 +78,11 @@ fn an_intruder_is_told_of_once_isolated_when_a_person_agrees_and_the_pod_is_put_
     site.shown(&["commands", "show", &order]);
     rehearse(&site, &order);
     site.shown(&["commands", "approve", &order, "--by", "ada", "--reason", "she has looked"]);
-    site.until("it is carried out", || (state(&site, &order) == "verified").then_some(()));
+    site.until("it is carried out", || (state(&site, &order) == "succeeded").then_some(()));
+    shipping.isolate(&intruded);
+    site.until("it has helped", || (state(&site, &order) == "verified").then_some(()));
+    let said = site.shown(&["commands", "show", &order]);
+    assert!(said.contains("no such flow went through"), "{said}");
     site.kubectl(&["get", "remediationactions", "--namespace=bellbuoy"]);
     site.kubectl(&["get", "pods", "--namespace=shop", "--show-labels"]);
     site.kubectl(&["get", "networkpolicies", "--namespace=shop"]);

@@ -26,13 +26,20 @@ struct Shared {
     /// What the pods of the cart do, and which of them talks to the pool.
     behaviour: Behaviour,
     mining: Option<Pod>,
+    /// The pod that the network lets nothing through of.
+    isolated: Option<Pod>,
 }
 
 impl Shipping {
     /// Goes on where the history ended: every scrape at its time, every line of the audit log from here on.
     /// The audit log only where no Collector reads it.
     pub fn start(site: &Site, pods: Vec<Pod>, database: Pod, next: i64, since: i64, audit: bool) -> Self {
-        let shared = Arc::new(Mutex::new(Shared { stopped: false, behaviour: Behaviour::Ordinary, mining: None }));
+        let shared = Arc::new(Mutex::new(Shared {
+            stopped: false,
+            behaviour: Behaviour::Ordinary,
+            mining: None,
+            isolated: None,
+        }));
         let (log, of_metrics) = (site.log.clone(), shared.clone());
         let metrics = move || ship_telemetry(&*log, &of_metrics, pods, &database, next, since);
         let mut threads = vec![std::thread::spawn(metrics)];
@@ -50,10 +57,15 @@ impl Shipping {
         (shared.behaviour, shared.mining) = (Behaviour::TakenOver, Some(pod.clone()));
     }
 
+    /// What the network would do with a pod in quarantine: nothing of it gets through.
+    pub fn isolate(&self, pod: &Pod) {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        (shared.behaviour, shared.mining, shared.isolated) = (Behaviour::Ordinary, None, Some(pod.clone()));
+    }
+
     /// Everything is as before.
     pub fn calm(&self) {
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        (shared.behaviour, shared.mining) = (Behaviour::Ordinary, None);
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).isolated = None;
     }
 }
 
@@ -75,19 +87,19 @@ fn ship_telemetry(
 ) {
     let clock = SystemClock::new();
     loop {
-        let (behaviour, mining) = {
+        let (behaviour, mining, isolated) = {
             let shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
             if shared.stopped {
                 return;
             }
-            (shared.behaviour, shared.mining.clone())
+            (shared.behaviour, shared.mining.clone(), shared.isolated.clone())
         };
         if clock.now_millis() < next {
             std::thread::sleep(LOOK_EVERY);
             continue;
         }
         let mut messages = vec![telemetry::scrape(&mut pods, next, since, "cart", behaviour)];
-        messages.extend(telemetry::flows(&pods, database, next, mining.as_ref()));
+        messages.extend(telemetry::flows(&pods, database, next, mining.as_ref(), isolated.as_ref()));
         write(log, "telemetry", messages);
         next += SCRAPE;
     }

@@ -112,11 +112,13 @@ pub fn scrape(pods: &mut [Pod], at: i64, since: i64, taken_over: &str, behaviour
     message("otlp_metrics", 0, at, &json!({"resourceMetrics": resources}))
 }
 
-/// The connections of one interval: to the database always, and to the pool where somebody wants that.
-pub fn flows(pods: &[Pod], database: &Pod, at: i64, mining: Option<&Pod>) -> Vec<Message> {
+/// The connections of one interval: to the database always, and to the pool where somebody wants that; of an isolated pod
+/// none.
+pub fn flows(pods: &[Pod], database: &Pod, at: i64, mining: Option<&Pod>, isolated: Option<&Pod>) -> Vec<Message> {
     let database = (database.address.as_str(), described(database));
     let mut lines = Vec::new();
-    for pod in pods.iter().filter(|pod| pod.workload != "db") {
+    let is_isolated = |pod: &Pod| isolated.is_some_and(|isolated| isolated.uid == pod.uid);
+    for pod in pods.iter().filter(|pod| pod.workload != "db" && !is_isolated(pod)) {
         lines.push(flow(pod, &database, 5432, at, None));
     }
     let world = json!({"identity": 2, "labels": ["reserved:world"]});
