@@ -1,6 +1,7 @@
-//! What a shipper does beside the control plane: each new line of the audit log goes to Kafka, in the envelope of the
-//! Collector's filelog receiver and its exporter's `raw` encoding, which is a JSON string that holds the event's JSON.
+//! What a shipper does beside the control plane: each new line of the audit log goes to Kafka, wrapped as a Collector wraps
+//! it.
 
+use crate::installation::collected;
 use crate::site::{Site, write};
 use crate::telemetry::{self, Behaviour, Pod, SCRAPE};
 use engine::clock::{SystemClock, WallClock as _};
@@ -120,7 +121,7 @@ fn ship_audit(log: &dyn Log, shared: &Mutex<Shared>, file: PathBuf, from: u64) {
             .lines()
             .map(|line| Message {
                 topic: "k8s-audit".into(),
-                value: Some(serde_json::Value::from(line).to_string().into_bytes()),
+                value: Some(collected(line)),
                 timestamp: Some(clock.now_millis()),
                 ..Message::default()
             })

@@ -5,10 +5,12 @@
 
 mod log;
 mod program;
+mod recording;
 mod web;
 
 pub use log::{Published, message, partitions, records};
 pub use program::{Life, binary, built};
+pub use recording::{capture, collected};
 pub use web::{figures, free_port, get, post};
 
 use estate::{Estate, Plan};

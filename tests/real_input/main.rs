@@ -1,4 +1,5 @@
-//! What a real Collector and a real API server wrote, through the program: everything found, nothing lost, nothing told.
+//! What a real Collector and a real API server wrote, through the program, from its bytes to the order: everything found,
+//! nothing lost, nothing told that must not be.
 //!
 //! The recording is `rig_capture` in the folder that `BELLBUOY_DATA` names; its README says what happened in it.
 
@@ -10,17 +11,17 @@ use installation::{Configured, Installation, texts};
 use schemas::{AnomalyBody, AnomalyRecord, Record as _};
 use std::collections::BTreeSet;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use tempfile::TempDir;
-use topics::declared::{ANOMALIES, DEAD_LETTERS};
+use topics::declared::{ANOMALIES, COMMANDS, DEAD_LETTERS, INCIDENTS};
+
+/// The pod of the recording whose token listed secrets, in its second half.
+const POD: &str = "cart-679f744995-kbdgp/9a92ad0e-4408-4177-82bc-31833eecf94c";
 
 /// Raw topics of the recording that ingest reads as it is configured by default.
 const READ: [&str; 2] = ["k8s-audit", "otlp_metrics"];
 
 #[test]
 fn a_real_recording_is_read_whole_and_its_intruder_found_and_its_secret_kept() {
-    let Some((capture, _unpacked)) = capture() else { return };
+    let Some((capture, _unpacked)) = installation::capture() else { return };
     let site = Installation::new();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let port = listener.local_addr().expect("a bound port has a number").port();
@@ -61,7 +62,55 @@ fn a_real_recording_is_read_whole_and_its_intruder_found_and_its_secret_kept() {
         assert!(is_there, "{wanted:?} is not among {found:#?}");
     }
 
+    let orders = orders(&site);
+    let what = |order: &schemas::Command<'_>| format!("{} {}", order.action.name, order.target.name);
+    let whole: BTreeSet<String> = orders.iter().map(what).collect();
+    let wanted = ["quarantine_pod cart-679f744995-kbdgp", "revoke_binding debug-cart"];
+    assert_eq!(whole, wanted.map(str::to_owned).into(), "its pod is taken out, and the rights it was given back");
+    let quarantine = orders.iter().find(|order| order.action.name == "quarantine_pod").expect("there is one");
+    assert_eq!(quarantine.target.uid, "9a92ad0e-4408-4177-82bc-31833eecf94c");
+    let incident = incident(&site, &quarantine.incident);
+    let by = |name: &str| incident.members.iter().filter(|member| member.entity.name == name).collect::<Vec<_>>();
+    let pods: BTreeSet<String> =
+        by(cart).iter().flat_map(|member| &member.instances).map(ToString::to_string).collect();
+    assert_eq!(pods, BTreeSet::from([POD.to_owned()]), "the incident names the pod whose token it was");
+    assert!(!by("admin").is_empty(), "and who gave it the rights");
+    assert!(incident.links.iter().any(|link| link.relation == "grants"), "{:?}", incident.links);
+
     planted::assert_told_nowhere(&site, &told);
+}
+
+#[test]
+fn the_other_tests_wrap_audit_events_to_the_byte_as_the_collector_did() {
+    let Some((capture, _unpacked)) = installation::capture() else { return };
+    let site = Installation::new();
+    site.done(&["produce", "--capture", &capture.display().to_string()]);
+    let records: Vec<_> = site.records("k8s-audit").into_iter().flatten().collect();
+    assert!(records.len() > 2_000, "{} records", records.len());
+    for record in records {
+        let value = record.value.expect("the Collector writes no tombstones");
+        let line: String = serde_json::from_slice(&value).expect("it is a JSON string");
+        assert_eq!(installation::collected(&line), value, "{line}");
+    }
+}
+
+/// The orders that came of the recording.
+fn orders(site: &Installation) -> Vec<schemas::Command<'static>> {
+    let values = site.records(COMMANDS.name).into_iter().flatten().filter_map(|record| record.value);
+    values.map(|value| schemas::Command::decode(Vec::from(value).leak()).expect("a command")).collect()
+}
+
+/// An incident as it was told last.
+fn incident(site: &Installation, id: &str) -> schemas::Incident<'static> {
+    let mut last = None;
+    for record in site.records(INCIDENTS.name).into_iter().flatten() {
+        let value: Vec<u8> = record.value.expect("incidents are told, not taken back").into();
+        let record = schemas::IncidentRecord::decode(value.leak()).expect("an incident record");
+        if let schemas::IncidentBody::Incident(incident) = record.body {
+            last = Some(*incident).filter(|incident| incident.id == id).or(last);
+        }
+    }
+    last.expect("it was told")
 }
 
 /// Detector, entity and everything said, of each anomaly of the two rules.
@@ -81,26 +130,4 @@ fn findings(site: &Installation) -> BTreeSet<(String, String, String)> {
         }
     }
     found
-}
-
-/// The recording's folder, unpacked if need be.
-fn capture() -> Option<(PathBuf, Option<TempDir>)> {
-    let data = std::env::var_os("BELLBUOY_DATA").map(PathBuf::from);
-    let folder = data.as_deref().map(|data| data.join("rig_capture"));
-    if let Some(folder) = folder.filter(|folder| folder.join("k8s-audit.jsonl").exists()) {
-        return Some((folder, None));
-    }
-    let archive = data.as_deref().map(|data| data.join("rig_capture.tar.xz"));
-    if let Some(archive) = archive.filter(|archive| archive.exists()) {
-        let unpacked = tempfile::tempdir().expect("a temporary folder can be made");
-        let status = Command::new("tar").arg("-xJf").arg(&archive).arg("-C").arg(unpacked.path()).status();
-        assert!(status.is_ok_and(|status| status.success()), "{} cannot be unpacked", archive.display());
-        let inside = |folder: &Path| folder.join("k8s-audit.jsonl").exists().then(|| folder.to_owned());
-        let folder = inside(&unpacked.path().join("rig_capture")).or_else(|| inside(unpacked.path()));
-        return Some((folder.expect("the archive holds rig_capture"), Some(unpacked)));
-    }
-    let required = std::env::var("BELLBUOY_DATA_REQUIRED").is_ok_and(|value| value == "1");
-    assert!(!required, "BELLBUOY_DATA names no folder with rig_capture or rig_capture.tar.xz");
-    println!("skipped, because BELLBUOY_DATA names no folder with rig_capture or rig_capture.tar.xz");
-    None
 }
