@@ -1,5 +1,6 @@
-//! Every order done once and undone once, however often the actuator's process is killed: SIGKILL of `bellbuoy run
-//! actuate` on a real Kafka and a real control plane, counted in the history of the objects that the API server keeps.
+//! The actuator's process on a real control plane: on a real Kafka every order is done once and undone once, however often
+//! `bellbuoy run actuate` gets SIGKILL, counted in the history of the objects that the API server keeps; and on the
+//! embedded log, in the one process that has it.
 //!
 //! The audit log would not do here: where a client dies while it waits, the server writes down a timeout (504), and what
 //! was asked may have been done all the same.
@@ -24,6 +25,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command as Program, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use topics::declared::{COMMANDS, RESULTS};
 
@@ -35,6 +37,8 @@ const PODS: usize = 12;
 const UNDO_AFTER: i64 = 15_000;
 /// Where the shop's pods are.
 const PODS_PATH: &str = "/api/v1/namespaces/shop/pods";
+/// Where its network policies are.
+const POLICIES_PATH: &str = "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies";
 
 #[test]
 fn every_order_is_done_once_and_undone_once_however_often_the_process_is_killed() {
@@ -42,15 +46,10 @@ fn every_order_is_done_once_and_undone_once_however_often_the_process_is_killed(
         return;
     }
     let kafka = Kafka::start(Brokers::One).expect("a broker starts");
-    let kubernetes = Kubernetes::start().expect("a control plane starts");
-    kubernetes.kubectl(&["create", "namespace", "shop"]).expect("it can be made");
-    let create = ["create", "deployment", "cart", "--image=app:1", "--namespace=shop", &format!("--replicas={PODS}")];
-    kubernetes.kubectl(&create).expect("it can be made");
-    kubernetes
-        .kubectl(&["rollout", "status", "deployment/cart", "--namespace=shop", "--timeout=120s"])
-        .expect("it rolls out");
+    let kubernetes = shop();
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let signer = configure(folder.path(), &kafka, &kubernetes);
+    let on_kafka = format!("log: {{kafka: {{bootstrap: \"{}\"}}}}\n", kafka.bootstrap());
+    let signer = configure(folder.path(), &on_kafka, &kubernetes);
     let log = engine::log::kafka::open(Config::new(kafka.bootstrap()), Arc::new(SystemClock::new()));
     let log = log.expect("the cluster answers");
     let (pods, since) = pods(&kubernetes);
@@ -58,28 +57,36 @@ fn every_order_is_done_once_and_undone_once_however_often_the_process_is_killed(
     let orders: Vec<Command<'static>> = pods.iter().map(|pod| quarantine(pod, &signer)).collect();
     send(&*log, &orders);
 
-    for kill in 0..KILLS {
-        let life = Life::start(command(folder.path(), &["run", "actuate"]));
-        // Moments spread over starting, claiming, sending and telling, the same in each run.
-        let (killed, output) = life.kill_after(Duration::from_millis(600 + kill * 271 % 1900));
-        assert!(killed, "{}", installation::texts(&output).1);
-    }
-    let mut life = Life::start(command(folder.path(), &["run", "actuate"]));
-    life.until("every order is undone", || {
-        states(&*log).values().filter(|states| states.last() == Some(&ResultState::RolledBack)).count() == PODS
+    let history = History::default();
+    let (of_pods, of_policies) = std::thread::scope(|scope| {
+        let [pods, policies] =
+            [PODS_PATH, POLICIES_PATH].map(|path| scope.spawn(|| history.of(&kubernetes, path, &since)));
+        let telling = history.until_dropped();
+        for kill in 0..KILLS {
+            let life = Life::start(command(folder.path(), &["run", "actuate"]));
+            // Moments spread over starting, claiming, sending and telling, the same in each run.
+            let (killed, output) = life.kill_after(Duration::from_millis(600 + kill * 271 % 1900));
+            assert!(killed, "{}", installation::texts(&output).1);
+        }
+        let mut life = Life::start(command(folder.path(), &["run", "actuate"]));
+        life.until("every order is undone", || {
+            states(&*log).values().filter(|states| states.last() == Some(&ResultState::RolledBack)).count() == PODS
+        });
+        life.terminate();
+        let (_, output) = life.wait();
+        assert_eq!(output.status.code(), Some(0), "{}", installation::texts(&output).1);
+        drop(telling);
+        [pods, policies].map(|told| told.join().expect("it was told whole")).into()
     });
-    life.terminate();
-    let (_, output) = life.wait();
-    assert_eq!(output.status.code(), Some(0), "{}", installation::texts(&output).1);
 
     for pod in &pods {
-        let shown = shown(&kubernetes, pod, &since);
+        let shown = shown(pod, &of_pods);
         let [before, isolated, after] = &shown[..] else { panic!("not once there and once back: {shown:?}") };
         assert_eq!(before, after, "each is as it was");
         assert!(isolated.contains("bellbuoy.dev/quarantine"), "{isolated}");
     }
     let mut policies: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for event in history(&kubernetes, "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies", "", &since) {
+    for event in &of_policies {
         policies.entry(text(&event["object"]["metadata"]["name"])).or_default().push(text(&event["type"]));
     }
     assert_eq!(policies.len(), PODS, "{policies:?}");
@@ -93,16 +100,57 @@ fn every_order_is_done_once_and_undone_once_however_often_the_process_is_killed(
     }
 }
 
-/// Keys, what the actuator needs in the cluster, its account; the key that signs.
-fn configure(folder: &Path, kafka: &Kafka, kubernetes: &Kubernetes) -> Signer {
+#[test]
+fn on_the_embedded_log_the_one_process_carries_orders_out_and_undoes_them_too() {
+    if !provided(kubernetes::available()) {
+        return;
+    }
+    let kubernetes = shop();
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let signer = configure(folder.path(), "", &kubernetes);
+    let (pods, _) = pods(&kubernetes);
+    // Only one process at a time has the embedded log.
+    let log = || {
+        let clock = Arc::new(SystemClock::new());
+        engine::log::embedded::open(&folder.path().join("bellbuoy-data/log"), clock).expect("the log can be opened")
+    };
+    send(&*log(), &[quarantine(&pods[0], &signer)]);
+    let mut life = Life::start(command(folder.path(), &["run", "all", "--with-actuator"]));
+    let labels = || {
+        let path = format!("{PODS_PATH}/{}", text(&pods[0]["name"]));
+        let pod = kubernetes.kubectl(&["get", "--raw", &path]).expect("the pod is kept");
+        serde_json::from_str::<Value>(&pod).expect("the server writes JSON")["metadata"]["labels"].clone()
+    };
+    life.until("the pod is in quarantine", || !labels()["bellbuoy.dev/quarantine"].is_null());
+    life.until("it is as it was", || labels() == pods[0]["labels"]);
+    life.terminate();
+    let (_, output) = life.wait();
+    assert_eq!(output.status.code(), Some(0), "{}", installation::texts(&output).1);
+    let told: Vec<_> = states(&*log()).into_values().flatten().collect();
+    assert!(told.contains(&ResultState::Verified) && told.ends_with(&[ResultState::RolledBack]), "{told:?}");
+}
+
+/// A control plane with the pods of one workload.
+fn shop() -> Kubernetes {
+    let kubernetes = Kubernetes::start().expect("a control plane starts");
+    kubernetes.kubectl(&["create", "namespace", "shop"]).expect("it can be made");
+    let create = ["create", "deployment", "cart", "--image=app:1", "--namespace=shop", &format!("--replicas={PODS}")];
+    kubernetes.kubectl(&create).expect("it can be made");
+    kubernetes
+        .kubectl(&["rollout", "status", "deployment/cart", "--namespace=shop", "--timeout=120s"])
+        .expect("it rolls out");
+    kubernetes
+}
+
+/// Keys, what the actuator needs in the cluster, its account; the key that signs. What is said of the log is YAML.
+fn configure(folder: &Path, log: &str, kubernetes: &Kubernetes) -> Signer {
     let key = done(folder, &["keys", "generate", "signing.pem"]);
     let key = key.split_whitespace().last().expect("the public key stands last").to_owned();
     let write = |kubeconfig: &Path| {
         let text = format!(
-            "log: {{kafka: {{bootstrap: \"{}\"}}}}\nhttp: {{address: null}}\n\
+            "{log}http: {{address: null}}\n\
              actuate: {{cluster: prod, keys: [{key}], mode: enforce, kubeconfig: {}, cooldown: 0s, budgets: \
              {{per_cluster: 100, per_namespace: 100, per_workload: 100, in_force: 100}}}}\n",
-            kafka.bootstrap(),
             kubeconfig.display(),
         );
         fs::write(folder.join("bellbuoy.yaml"), text).expect("the configuration can be written");
@@ -188,25 +236,54 @@ fn states(log: &dyn Log) -> BTreeMap<String, Vec<ResultState>> {
     told
 }
 
-/// What a pod has shown since a version: its labels and annotations, one after the other, as often as they changed.
-fn shown(kubernetes: &Kubernetes, pod: &Value, since: &str) -> Vec<String> {
-    let mut shown = vec![shows(pod)];
-    let name = text(&pod["name"]);
-    shown.extend(history(kubernetes, PODS_PATH, &name, since).iter().map(|event| shows(&event["object"]["metadata"])));
+/// What a pod has shown since it was seen: its labels and annotations, one after the other, as often as they changed.
+fn shown(pod: &Value, history: &[Value]) -> Vec<String> {
+    let shows = |metadata: &Value| format!("{} {}", metadata["labels"], metadata["annotations"]);
+    let of = history.iter().map(|event| &event["object"]["metadata"]).filter(|metadata| metadata["uid"] == pod["uid"]);
+    let mut shown: Vec<String> = std::iter::once(pod).chain(of).map(shows).collect();
     shown.dedup();
     shown
 }
 
-fn shows(metadata: &Value) -> String {
-    format!("{} {}", metadata["labels"], metadata["annotations"])
+/// Everything that becomes of objects, as the API server tells who watches.
+#[derive(Default)]
+struct History {
+    ended: AtomicBool,
 }
 
-/// Changes of objects since a version, as the API server tells who watches from there; with a name, of that one.
-fn history(kubernetes: &Kubernetes, path: &str, name: &str, since: &str) -> Vec<Value> {
-    let only = if name.is_empty() { String::new() } else { format!("&fieldSelector=metadata.name%3D{name}") };
-    let watch = format!("{path}?watch=true&resourceVersion={since}&timeoutSeconds=2{only}");
-    let told = kubernetes.kubectl(&["get", "--raw", &watch]).expect("an administrator may watch");
-    told.lines().map(|line| serde_json::from_str(line).expect("each line is an event")).collect()
+/// Ends a history when it is dropped, in a test that fails, too.
+struct Ended<'h>(&'h AtomicBool);
+
+impl History {
+    fn until_dropped(&self) -> Ended<'_> {
+        Ended(&self.ended)
+    }
+
+    /// What becomes of objects from a version on until it is ended. It is asked for again and again, because the server
+    /// keeps what has passed for about a minute.
+    fn of(&self, kubernetes: &Kubernetes, path: &str, since: &str) -> Vec<Value> {
+        let (mut all, mut version): (Vec<Value>, _) = (Vec::new(), since.to_owned());
+        loop {
+            let last = self.ended.load(Ordering::SeqCst);
+            let watch = format!("{path}?watch=true&resourceVersion={version}&timeoutSeconds=2");
+            let told = kubernetes.kubectl(&["get", "--raw", &watch]).expect("an administrator may watch");
+            for line in told.lines() {
+                let event: Value = serde_json::from_str(line).expect("each line is an event");
+                assert_ne!(event["type"], "ERROR", "{event}");
+                version = text(&event["object"]["metadata"]["resourceVersion"]);
+                all.push(event);
+            }
+            if last {
+                return all;
+            }
+        }
+    }
+}
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 fn text(value: &Value) -> String {

@@ -7,11 +7,19 @@
 mod installation;
 mod planted;
 
+use engine::log::{Message, Record};
 use installation::{Configured, Installation, texts};
 use schemas::{AnomalyBody, AnomalyRecord, Record as _};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use topics::declared::{ANOMALIES, COMMANDS, DEAD_LETTERS, INCIDENTS};
+
+/// The account that the intruder had.
+const CART: &str = "system:serviceaccount:shop:cart";
+
+/// What is to be done about it: its pod is taken out, and the rights it was given are taken back.
+const ORDERS: [&str; 2] = ["quarantine_pod cart-679f744995-kbdgp", "revoke_binding debug-cart"];
 
 /// The pod of the recording whose token listed secrets, in its second half.
 const POD: &str = "cart-679f744995-kbdgp/9a92ad0e-4408-4177-82bc-31833eecf94c";
@@ -51,10 +59,9 @@ fn a_real_recording_is_read_whole_and_its_intruder_found_and_its_secret_kept() {
     assert_eq!(letters, 0, "nothing of it is unreadable");
 
     let found = findings(&site);
-    let cart = "system:serviceaccount:shop:cart";
     for wanted in [
-        ("secrets_listed", cart, "403"),
-        ("secrets_listed", cart, "200"),
+        ("secrets_listed", CART, "403"),
+        ("secrets_listed", CART, "200"),
         ("cluster_admin_bound", "admin", "debug-cart"),
     ] {
         let (detector, principal, word) = wanted;
@@ -63,16 +70,13 @@ fn a_real_recording_is_read_whole_and_its_intruder_found_and_its_secret_kept() {
     }
 
     let orders = orders(&site);
-    let what = |order: &schemas::Command<'_>| format!("{} {}", order.action.name, order.target.name);
-    let whole: BTreeSet<String> = orders.iter().map(what).collect();
-    let wanted = ["quarantine_pod cart-679f744995-kbdgp", "revoke_binding debug-cart"];
-    assert_eq!(whole, wanted.map(str::to_owned).into(), "its pod is taken out, and the rights it was given back");
+    assert_eq!(whole(&orders), ORDERS.map(str::to_owned).into());
     let quarantine = orders.iter().find(|order| order.action.name == "quarantine_pod").expect("there is one");
     assert_eq!(quarantine.target.uid, "9a92ad0e-4408-4177-82bc-31833eecf94c");
     let incident = incident(&site, &quarantine.incident);
     let by = |name: &str| incident.members.iter().filter(|member| member.entity.name == name).collect::<Vec<_>>();
     let pods: BTreeSet<String> =
-        by(cart).iter().flat_map(|member| &member.instances).map(ToString::to_string).collect();
+        by(CART).iter().flat_map(|member| &member.instances).map(ToString::to_string).collect();
     assert_eq!(pods, BTreeSet::from([POD.to_owned()]), "the incident names the pod whose token it was");
     assert!(!by("admin").is_empty(), "and who gave it the rights");
     assert!(incident.links.iter().any(|link| link.relation == "grants"), "{:?}", incident.links);
@@ -92,6 +96,51 @@ fn the_other_tests_wrap_audit_events_to_the_byte_as_the_collector_did() {
         let line: String = serde_json::from_slice(&value).expect("it is a JSON string");
         assert_eq!(installation::collected(&line), value, "{line}");
     }
+}
+
+#[test]
+fn what_an_intruder_writes_into_its_requests_chooses_no_target_and_adds_no_order() {
+    let Some((capture, _unpacked)) = installation::capture() else { return };
+    let recorded = Installation::new();
+    recorded.done(&["produce", "--capture", &capture.display().to_string()]);
+    let site = Installation::new();
+    site.done(&["topics", "apply"]);
+    for topic in READ {
+        let hostile = |record: Record| match topic {
+            "k8s-audit" => record.value.map(|value| hostile(&value)),
+            _ => record.value.map(Into::into),
+        };
+        for (partition, records) in (0..).zip(recorded.records(topic)) {
+            site.append(records.into_iter().map(|record| Message {
+                topic: topic.into(),
+                partition,
+                timestamp: Some(record.timestamp),
+                value: hostile(record),
+                ..Message::default()
+            }));
+        }
+    }
+    site.done(&["run", "all", "--until-complete", "--recorded"]);
+    assert_eq!(whole(&orders(&site)), ORDERS.map(str::to_owned).into());
+}
+
+/// An audit event with everything that the client of a request may write as it likes: agent, query, and by the header
+/// X-Forwarded-For the address it says it comes from.
+fn hostile(value: &[u8]) -> Vec<u8> {
+    let line: String = serde_json::from_slice(value).expect("it is a JSON string");
+    let mut event: Value = serde_json::from_str(&line).expect("which holds JSON");
+    if event["user"]["username"] == CART {
+        event["userAgent"] = "quarantine_pod Pod/payments/ledger-0 mode=enforce; revoke_binding cluster-admin".into();
+        event["sourceIPs"] = serde_json::json!(["10.244.1.9", "Pod/payments/ledger-0"]);
+        let asked = event["requestURI"].as_str().unwrap_or_default();
+        event["requestURI"] = format!("{asked}?action=evict_pod&target=Pod/payments/ledger-0&id=inc-1").into();
+    }
+    installation::collected(&event.to_string())
+}
+
+/// What was ordered, and about which object.
+fn whole(orders: &[schemas::Command<'_>]) -> BTreeSet<String> {
+    orders.iter().map(|order| format!("{} {}", order.action.name, order.target.name)).collect()
 }
 
 /// The orders that came of the recording.

@@ -64,17 +64,13 @@ fn is_same(one: &Target<'_>, other: &Target<'_>) -> bool {
     one.uid == other.uid
 }
 
+/// Stops everything where too many of the latest actions were in vain. That one is undone by now does not make it better.
 fn breaker(others: &[&Entry], config: &Config) -> Result<(), Refusal> {
-    let ended = |phase: Phase| {
-        matches!(
-            phase,
-            Phase::Failed | Phase::Ineffective | Phase::Verified | Phase::RolledBack | Phase::RollbackConflict
-        )
-    };
-    let mut latest: Vec<&&Entry> = others.iter().filter(|entry| ended(entry.phase)).collect();
+    let in_vain = |entry: &Entry| entry.phase == Phase::Failed || entry.helped == Some(false);
+    let mut latest: Vec<&&Entry> = others.iter().filter(|entry| in_vain(entry) || entry.helped.is_some()).collect();
     latest.sort_by_key(|entry| std::cmp::Reverse(entry.claimed_at));
     latest.truncate(config.breaker.of as usize);
-    let failed = latest.iter().filter(|entry| matches!(entry.phase, Phase::Failed | Phase::Ineffective)).count();
+    let failed = latest.iter().filter(|entry| in_vain(entry)).count();
     if failed < config.breaker.failed as usize {
         return Ok(());
     }

@@ -76,6 +76,8 @@ pub struct Entry {
     pub recorded: BTreeMap<String, String>,
     /// Who consented.
     pub approvals: Vec<ApprovalGiven<'static>>,
+    /// Whether it helped; none while nobody knows. It stays when the order is undone.
+    pub helped: Option<bool>,
     /// What happened last, one sentence.
     pub sentence: String,
     /// The phase that was last told on the results topic; none before the first.
@@ -181,6 +183,7 @@ impl Entry {
             undo_at: number("undoAt"),
             recorded: serde_json::from_value(status["recorded"].clone()).unwrap_or_default(),
             approvals: approvals.iter().map(approval).collect(),
+            helped: status["helped"].as_bool(),
             sentence: status["sentence"].as_str().unwrap_or_default().to_owned(),
             told: serde_json::from_value(status["told"].clone()).ok(),
             object,
@@ -204,6 +207,7 @@ impl Entry {
             "undone": if self.undo_at > 0 { timestamp(self.undo_at) } else { String::new() },
             "recorded": self.recorded,
             "approvals": approvals,
+            "helped": self.helped,
             "sentence": self.sentence,
             "told": self.told,
         })
@@ -229,6 +233,7 @@ fn record(
         undo_at: if command.undo_after > 0 { now + command.undo_after } else { 0 },
         recorded: BTreeMap::new(),
         approvals: approvals.to_vec(),
+        helped: None,
         sentence: "taken up".to_owned(),
         told: None,
     };

@@ -74,6 +74,41 @@ fn a_quarantine_has_helped_when_no_flow_leaves_the_pod_and_not_when_one_does() {
 }
 
 #[test]
+fn when_too_many_orders_were_in_vain_nothing_new_is_done_until_people_have_looked() {
+    if !provided() {
+        return;
+    }
+    let site = Site::start();
+    let watched = |app: &str, id: &str| {
+        let mut command = site.quarantine(&site.oldest_pod_of(app), Mode::Enforce);
+        command.incident = "goes on".into();
+        let (name, comparison) = ("incident_closed".into(), "=".into());
+        command.verify = Some(VerifyPredicate { name, comparison, value: 1.0, within: MINUTE });
+        site.signed(command, id)
+    };
+    site.incident("goes on", IncidentState::Open);
+    for number in 0..site.config().breaker.failed {
+        let app = if number % 2 == 0 { "cart" } else { "web" };
+        let order = watched(app, &format!("in vain {number}"));
+        site.send(&order);
+        site.until("it is done", |site| site.states(&order).contains(&ResultState::Succeeded));
+        site.advance(MINUTE + 1_000);
+        site.until("it was in vain", |site| site.states(&order).ends_with(&[ResultState::Ineffective]));
+        site.advance(30 * MINUTE);
+        site.until("it is undone", |site| site.states(&order).ends_with(&[ResultState::RolledBack]));
+    }
+    let stopped = watched("web", "one too many");
+    site.send(&stopped);
+    site.until("it is refused", |site| site.refusal(&stopped) == Some(RefusalRule::Quality));
+
+    site.kubectl(&["delete", "remediationactions", "--all", "--namespace=bellbuoy"]);
+    let again = watched("cart", "after people have looked");
+    site.send(&again);
+    site.until("it is done", |site| site.states(&again).contains(&ResultState::Succeeded));
+    site.chain_is_whole();
+}
+
+#[test]
 fn what_a_person_takes_back_is_undone_at_once_and_what_others_say_of_other_orders_is_not() {
     if !provided() {
         return;

@@ -270,6 +270,7 @@ impl Actuator<'_> {
         let object = if as_ordered { "it is as ordered" } else { "somebody has changed it again" };
         let phase = if as_ordered && helped { Phase::Verified } else { Phase::Ineffective };
         self.flows.forget(&command);
+        entry.helped = Some(phase == Phase::Verified);
         self.set(entry, phase, format!("{object}{seen}")).await
     }
 
