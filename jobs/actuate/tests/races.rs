@@ -102,6 +102,8 @@ fn when_too_many_orders_were_in_vain_nothing_new_is_done_until_people_have_looke
     site.until("it is refused", |site| site.refusal(&stopped) == Some(RefusalRule::Quality));
 
     site.kubectl(&["delete", "remediationactions", "--all", "--namespace=bellbuoy"]);
+    // The ledger is looked at once a second.
+    std::thread::sleep(Duration::from_secs(2));
     let again = watched("cart", "after people have looked");
     site.send(&again);
     site.until("it is done", |site| site.states(&again).contains(&ResultState::Succeeded));
