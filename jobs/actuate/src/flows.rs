@@ -6,7 +6,7 @@
 use crate::error::ActuateError;
 use engine::log::{Log, TopicReader};
 use schemas::signal::{Body, Direction, FlowAgg, Verdict};
-use schemas::{Command, Record as _, Signal, pod};
+use schemas::{Command, Entity, Record as _, Signal, pod};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use topics::declared::SIGNALS;
@@ -24,11 +24,26 @@ pub(crate) struct Flows {
     watched: BTreeMap<String, Watch>,
 }
 
-/// What was seen since an order was carried out.
+/// An order that is watched.
 #[derive(Debug)]
 struct Watch {
     reader: TopicReader,
+    cut: Cut,
     seen: Seen,
+}
+
+/// Which flows should not be: of which object, and from when on, milliseconds.
+#[derive(Debug, Default)]
+struct Cut {
+    tenant: String,
+    cluster: String,
+    entity: Entity<'static>,
+    namespace: String,
+    name: String,
+    uid: String,
+    /// The networks that were denied; none where nothing at all may leave.
+    networks: Option<Vec<String>>,
+    from: i64,
 }
 
 /// What was seen of flows.
@@ -42,45 +57,36 @@ pub(crate) struct Seen {
     pub(crate) peer: String,
 }
 
-/// Which flows should not be, of which object, and from when on.
-struct Cut<'c> {
-    command: &'c Command<'c>,
-    name: &'c str,
-    uid: &'c str,
-    from: i64,
-}
-
 /// True for a predicate that flows answer.
 pub(crate) fn is_about(predicate: &str) -> bool {
     matches!(predicate, FROM_TARGET | TO_NETWORKS)
 }
 
 impl Flows {
-    /// Reads on what was told since an order was carried out at a time, milliseconds, that is watched so long.
-    pub(crate) fn seen(
-        &mut self,
-        log: &dyn Log,
-        command: &Command<'_>,
-        target: &Value,
-        done_at: i64,
-        within: i64,
-    ) -> Result<Seen, ActuateError> {
-        let metadata = &target["metadata"];
-        let text = |field: &str| metadata[field].as_str().unwrap_or_default();
-        let cut = Cut { command, name: text("name"), uid: text("uid"), from: done_at + within / SETTLING };
-        let new = || Watch { reader: TopicReader::since(SIGNALS.name, done_at), seen: Seen::default() };
-        let watch = self.watched.entry(command.id.to_string()).or_insert_with(new);
-        let seen = &mut watch.seen;
-        watch.reader.read_on(log, |_, record| {
+    /// Watches an order that was carried out at a time, milliseconds, so long; what it is about is as the cluster shows it.
+    pub(crate) fn watch(&mut self, command: &Command<'_>, target: &Value, done_at: i64, within: i64) {
+        let from = done_at + within / SETTLING;
+        let watch = Watch {
+            reader: TopicReader::since(SIGNALS.name, done_at),
+            cut: Cut::of(command, target, from),
+            seen: Seen::default(),
+        };
+        self.watched.insert(command.id.to_string(), watch);
+    }
+
+    /// Reads on, and tells what was seen since an order was carried out; none where it is not watched.
+    pub(crate) fn seen(&mut self, log: &dyn Log, command: &Command<'_>) -> Result<Option<Seen>, ActuateError> {
+        let Some(Watch { reader, cut, seen }) = self.watched.get_mut(command.id.as_str()) else { return Ok(None) };
+        reader.read_on(log, |_, record| {
             match record.value.as_ref().map(|value| Signal::decode(value)) {
-                Some(Ok(signal)) => seen.learn(&signal, &cut),
+                Some(Ok(signal)) => seen.learn(&signal, cut),
                 // It is detect's to dead-letter.
                 Some(Err(error)) => tracing::warn!("a signal cannot be read: {error}"),
                 None => {}
             }
             Ok::<(), ActuateError>(())
         })?;
-        Ok(seen.clone())
+        Ok(Some(seen.clone()))
     }
 
     /// Forgets an order that was judged.
@@ -90,9 +96,9 @@ impl Flows {
 }
 
 impl Seen {
-    fn learn(&mut self, signal: &Signal<'_>, cut: &Cut<'_>) {
+    fn learn(&mut self, signal: &Signal<'_>, cut: &Cut) {
         let Body::FlowAgg(flow) = &signal.body else { return };
-        if signal.tenant != cut.command.tenant || signal.cluster != cut.command.cluster {
+        if signal.tenant != cut.tenant.as_str() || signal.cluster != cut.cluster.as_str() {
             return;
         }
         self.any += flow.events.unsigned_abs();
@@ -104,27 +110,40 @@ impl Seen {
     }
 }
 
-impl Cut<'_> {
-    fn is_of(&self, signal: &Signal<'_>, flow: &FlowAgg<'_>) -> bool {
-        let networks = self.command.action.parameters.iter().find(|parameter| parameter.name == "networks");
-        match networks {
-            Some(networks) => {
-                let network = flow.peer.strip_prefix("net:").unwrap_or_default();
-                signal.entity == self.command.target.entity && networks.value.split(',').any(|denied| denied == network)
-            }
-            None => {
-                let (name, uid) = pod::parts(&flow.instance);
-                signal.entity.namespace == self.command.target.namespace
-                    && if uid.is_empty() { name == self.name } else { uid == self.uid }
-            }
+impl Cut {
+    fn of(command: &Command<'_>, target: &Value, from: i64) -> Self {
+        let text = |field: &str| target["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let networks = command.action.parameters.iter().find(|parameter| parameter.name == "networks");
+        Cut {
+            tenant: command.tenant.to_string(),
+            cluster: command.cluster.to_string(),
+            entity: command.target.entity.to_owned(),
+            namespace: command.target.namespace.to_string(),
+            name: text("name"),
+            uid: text("uid"),
+            networks: networks.map(|networks| networks.value.split(',').map(str::to_owned).collect()),
+            from,
         }
+    }
+
+    fn is_of(&self, signal: &Signal<'_>, flow: &FlowAgg<'_>) -> bool {
+        if let Some(networks) = &self.networks {
+            let network = flow.peer.strip_prefix("net:").unwrap_or_default();
+            return signal.entity == self.entity && networks.iter().any(|denied| denied == network);
+        }
+        let (name, uid) = pod::parts(&flow.instance);
+        signal.entity.namespace == self.namespace.as_str()
+            && match uid.is_empty() {
+                true => !name.is_empty() && name == self.name,
+                false => uid == self.uid,
+            }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use schemas::{Action, Entity, Parameter, Target};
+    use schemas::{Action, Parameter, Target};
 
     const UID: &str = "0b1d5f1e-2c3d-4e5f-8a9b-0c1d2e3f4a5b";
 
@@ -161,7 +180,8 @@ mod tests {
 
     fn forbidden(command: &Command<'_>, signal: &Signal<'_>) -> u64 {
         let mut seen = Seen::default();
-        seen.learn(signal, &Cut { command, name: "cart-1", uid: UID, from: 1_000 });
+        let target = serde_json::json!({"metadata": {"name": "cart-1", "uid": UID}});
+        seen.learn(signal, &Cut::of(command, &target, 1_000));
         seen.forbidden
     }
 

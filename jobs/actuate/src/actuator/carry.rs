@@ -258,12 +258,8 @@ impl Actuator<'_> {
             let sentence = "nothing was changed; what was found stands in its record";
             return self.set(entry, Phase::Verified, sentence.to_owned()).await;
         }
-        let view = match look(&self.api, &command, kind).await {
-            Ok(view) => view,
-            Err(LookError::Unfit(_)) => return Ok(()),
-            Err(LookError::Refused(refused)) => return Err(later(refused)),
-        };
-        let Some((helped, seen)) = self.helped(entry, &command, &view, heard)? else { return Ok(()) };
+        let Some((helped, seen)) = self.helped(entry, &command, kind, heard).await? else { return Ok(()) };
+        let Some(view) = self.looked(&command, kind).await? else { return Ok(()) };
         let (recorded, undo_at) = (&entry.recorded, entry.undo_at);
         let order = Order { command: &command, recorded, undo_at, standing: Standing::Begun };
         let as_ordered = (kind.plan)(&order, &view).is_ok_and(|plan| plan.requests.is_empty());
@@ -274,12 +270,21 @@ impl Actuator<'_> {
         self.set(entry, phase, format!("{object}{seen}")).await
     }
 
+    /// What is to be seen of what an order was about; none where that cannot be looked for.
+    async fn looked(&self, command: &Command<'_>, kind: &Kind) -> Result<Option<View>, ActuateError> {
+        match look(&self.api, command, kind).await {
+            Ok(view) => Ok(Some(view)),
+            Err(LookError::Unfit(_)) => Ok(None),
+            Err(LookError::Refused(refused)) => Err(later(refused)),
+        }
+    }
+
     /// Whether an order helped, and what was seen; none while that cannot be told yet.
-    fn helped(
+    async fn helped(
         &mut self,
         entry: &Entry,
         command: &Command<'_>,
-        view: &View,
+        kind: &Kind,
         heard: bool,
     ) -> Result<Option<(bool, String)>, ActuateError> {
         let alone = " (the object was looked at; whether the trouble is over is for people to see)";
@@ -304,7 +309,12 @@ impl Actuator<'_> {
             0 => predicate.within,
             undo_at => predicate.within.min((undo_at - entry.at) / 2),
         };
-        let seen = self.flows.seen(&*self.log, command, &view.target, entry.at, within)?;
+        let Some(seen) = self.flows.seen(&*self.log, command)? else {
+            if let Some(view) = self.looked(command, kind).await? {
+                self.flows.watch(command, &view.target, entry.at, within);
+            }
+            return Ok(None);
+        };
         Ok(match (seen.forbidden, seen.any) {
             (0, _) if passed < within => None,
             (0, 0) => Some((true, format!("; nobody tells of flows here{alone}"))),

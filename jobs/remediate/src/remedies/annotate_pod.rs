@@ -1,7 +1,6 @@
 //! Annotate pod: the incident that a pod is suspected in, written on the pod for whoever looks at it.
 
-use super::quarantine_pod::{owned, pods};
-use super::{ANY, Kind, MINUTE, Parameters, Proposal, Proposals, Reversible, action, as_ordered};
+use super::{ANY, Kind, MINUTE, Parameters, Proposal, Proposals, Reversible, action, as_ordered, pods};
 use crate::case::{Case, Suspect};
 use crate::target;
 use schemas::{EntityKind, RiskClass};
@@ -20,23 +19,15 @@ pub const KIND: Kind = Kind {
 };
 
 fn propose(case: &Case<'_>, suspect: &Suspect<'_>, _: &Parameters) -> Proposals {
-    let entity = suspect.entity;
-    let pods = match pods(suspect) {
-        Ok(pods) => pods,
-        Err(refusal) => return vec![Err(refusal)],
-    };
-    let propose = |pod: &str| {
-        Ok(Proposal {
-            action: action(KIND.name, &[]),
-            target: target::pod(entity, pod)?,
-            lock_domain: target::workload_domain(&case.incident.cluster, entity),
-            preconditions: vec![owned(entity)],
-            verify: as_ordered(),
-            inverse: Some(action("clear_pod", &[])),
-            what: format!("annotate pod {pod} of {}/{}", entity.namespace, entity.name),
-        })
-    };
-    pods.iter().copied().map(propose).collect()
+    pods::each(suspect, None, |pod, target| Proposal {
+        action: action(KIND.name, &[]),
+        target,
+        lock_domain: target::workload_domain(&case.incident.cluster, suspect.entity),
+        preconditions: vec![pods::owned(suspect.entity)],
+        verify: as_ordered(),
+        inverse: Some(action("clear_pod", &[])),
+        what: format!("annotate pod {pod}"),
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Collect evidence: what a pod is, its Events and its logs, kept before anything is done to it or it is gone.
 
-use super::quarantine_pod::{owned, pods};
-use super::{ANY, Kind, Parameters, Proposal, Proposals, Reversible, action, as_ordered};
+use super::{ANY, Kind, Parameters, Proposal, Proposals, Reversible, action, as_ordered, pods};
 use crate::case::{Case, Suspect};
 use crate::target;
 use schemas::{EntityKind, RiskClass};
@@ -20,23 +19,15 @@ pub const KIND: Kind = Kind {
 };
 
 fn propose(case: &Case<'_>, suspect: &Suspect<'_>, _: &Parameters) -> Proposals {
-    let entity = suspect.entity;
-    let pods = match pods(suspect) {
-        Ok(pods) => pods,
-        Err(refusal) => return vec![Err(refusal)],
-    };
-    let propose = |pod: &str| {
-        Ok(Proposal {
-            action: action(KIND.name, &[]),
-            target: target::pod(entity, pod)?,
-            lock_domain: target::workload_domain(&case.incident.cluster, entity),
-            preconditions: vec![owned(entity)],
-            verify: as_ordered(),
-            inverse: None,
-            what: format!("collect evidence of pod {pod} of {}/{}", entity.namespace, entity.name),
-        })
-    };
-    pods.iter().copied().map(propose).collect()
+    pods::each(suspect, None, |pod, target| Proposal {
+        action: action(KIND.name, &[]),
+        target,
+        lock_domain: target::workload_domain(&case.incident.cluster, suspect.entity),
+        preconditions: vec![pods::owned(suspect.entity)],
+        verify: as_ordered(),
+        inverse: None,
+        what: format!("collect evidence of pod {pod}"),
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Evict pod: end a pod as a drain would, within its disruption budget; its controller starts another.
 
-use super::quarantine_pod::{MAX_UNAVAILABLE, MIN_READY, owned, pods};
-use super::{Kind, MINUTE, Parameters, Proposal, Proposals, Reversible, action, incident_over, must};
+use super::quarantine_pod::{MAX_UNAVAILABLE, MIN_READY};
+use super::{Kind, MINUTE, Parameters, Proposal, Proposals, Reversible, action, incident_over, must, pods};
 use crate::case::{Case, Suspect};
 use crate::target;
 use schemas::{EntityKind, Family, RiskClass};
@@ -31,28 +31,20 @@ pub const KIND: Kind = Kind {
 const KINDS: &[&str] = &["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Rollout"];
 
 fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> Proposals {
-    let entity = suspect.entity;
-    let pods = match target::workload(entity, KINDS).and_then(|_| pods(suspect)) {
-        Ok(pods) => pods,
-        Err(refusal) => return vec![Err(refusal)],
-    };
-    let propose = |pod: &str| {
-        Ok(Proposal {
-            action: action(KIND.name, &[]),
-            target: target::pod(entity, pod)?,
-            lock_domain: target::workload_domain(&case.incident.cluster, entity),
-            preconditions: vec![
-                must("max_workload_unavailable", parameters.get("max_unavailable")),
-                must("min_ready", parameters.get("min_ready")),
-                owned(entity),
-                must("pdb", "respect"),
-            ],
-            verify: incident_over(15 * MINUTE),
-            inverse: None,
-            what: format!("evict pod {pod} of {}/{}", entity.namespace, entity.name),
-        })
-    };
-    pods.iter().copied().map(propose).collect()
+    pods::each(suspect, Some(KINDS), |pod, target| Proposal {
+        action: action(KIND.name, &[]),
+        target,
+        lock_domain: target::workload_domain(&case.incident.cluster, suspect.entity),
+        preconditions: vec![
+            must("max_workload_unavailable", parameters.get("max_unavailable")),
+            must("min_ready", parameters.get("min_ready")),
+            pods::owned(suspect.entity),
+            must("pdb", "respect"),
+        ],
+        verify: incident_over(15 * MINUTE),
+        inverse: None,
+        what: format!("evict pod {pod}"),
+    })
 }
 
 #[cfg(test)]

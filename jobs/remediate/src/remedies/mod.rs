@@ -10,6 +10,7 @@ pub mod collect_evidence;
 pub mod cordon_node;
 pub mod evict_pod;
 mod parameters;
+mod pods;
 pub mod quarantine_pod;
 pub mod raise_autoscaler;
 pub mod restart_workload;

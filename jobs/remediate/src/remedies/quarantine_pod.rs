@@ -1,11 +1,10 @@
 //! Quarantine pod: take a pod out of its service and of the network, and keep it for evidence.
 
 use super::parameters::{is_number, is_share, is_truth};
-use super::{Kind, MINUTE, Parameters, Proposal, Proposals, Reversible, Setting, action, must};
+use super::{Kind, MINUTE, Parameters, Proposal, Proposals, Reversible, Setting, action, must, pods};
 use crate::case::{Case, Suspect};
-use crate::refusal::{Refusal, Rule};
 use crate::target;
-use schemas::{Entity, EntityKind, Family, Precondition, RiskClass, VerifyPredicate};
+use schemas::{EntityKind, Family, RiskClass, VerifyPredicate};
 
 /// The line of this remedy in the list of all.
 pub const KIND: Kind = Kind {
@@ -50,56 +49,33 @@ pub(super) const MIN_READY: Setting = Setting {
 const KINDS: &[&str] = &["Deployment", "ReplicaSet", "Rollout"];
 
 fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> Proposals {
-    let entity = suspect.entity;
-    let pods = match target::workload(entity, KINDS).and_then(|_| pods(suspect)) {
-        Ok(pods) => pods,
-        Err(refusal) => return vec![Err(refusal)],
-    };
-    let propose = |pod: &str| {
-        Ok(Proposal {
-            action: action(KIND.name, &[("allow_dns", parameters.get("allow_dns"))]),
-            target: target::pod(entity, pod)?,
-            lock_domain: target::workload_domain(&case.incident.cluster, entity),
-            preconditions: vec![
-                must("host_network", "false"),
-                must("max_workload_unavailable", parameters.get("max_unavailable")),
-                must("min_ready", parameters.get("min_ready")),
-                owned(entity),
-                must("residual_allow", "none"),
-            ],
-            verify: VerifyPredicate {
-                name: "flows_from_target".into(),
-                comparison: "=".into(),
-                value: 0.0,
-                within: 5 * MINUTE,
-            },
-            inverse: Some(action("release_pod", &[])),
-            what: format!("quarantine pod {pod} of {}/{}", entity.namespace, entity.name),
-        })
-    };
-    pods.iter().copied().map(propose).collect()
-}
-
-/// Telemetry says which pods a workload has, and anybody who may send some can say so of another's: the object must too.
-pub(super) fn owned(entity: &Entity<'_>) -> Precondition<'static> {
-    must("owned_by", &format!("{}/{}", entity.workload_kind, entity.name))
-}
-
-/// The pods a suspect was seen on; a refusal where none is known.
-pub(super) fn pods<'a>(suspect: &'a Suspect<'_>) -> Result<&'a [&'a str], Refusal> {
-    let pods = suspect.pods.as_slice();
-    if pods.is_empty() {
-        let sentence =
-            format!("no pod is named by the evidence against {}; allowed are pods it was seen on", suspect.entity.name);
-        return Err(Refusal::new(Rule::Unsupported, sentence).with("anomalies", suspect.evidence.len() as f64, ""));
-    }
-    Ok(pods)
+    pods::each(suspect, Some(KINDS), |pod, target| Proposal {
+        action: action(KIND.name, &[("allow_dns", parameters.get("allow_dns"))]),
+        target,
+        lock_domain: target::workload_domain(&case.incident.cluster, suspect.entity),
+        preconditions: vec![
+            must("host_network", "false"),
+            must("max_workload_unavailable", parameters.get("max_unavailable")),
+            must("min_ready", parameters.get("min_ready")),
+            pods::owned(suspect.entity),
+            must("residual_allow", "none"),
+        ],
+        verify: VerifyPredicate {
+            name: "flows_from_target".into(),
+            comparison: "=".into(),
+            value: 0.0,
+            within: 5 * MINUTE,
+        },
+        inverse: Some(action("release_pod", &[])),
+        what: format!("quarantine pod {pod}"),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::example;
+    use crate::refusal::Rule;
     use crate::remedies::tests::proposed;
 
     #[test]
