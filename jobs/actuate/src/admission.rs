@@ -3,6 +3,7 @@
 //! A role that may patch pods may change their image; RBAC cannot tell. These policies can, and hold whatever becomes
 //! of the code or of the account's token.
 
+use crate::actions::attach_forensics::CONTAINER;
 use crate::actions::quarantine_pod::{LABEL, POLICY};
 use crate::actions::taint_node::TAINT;
 use crate::actions::{COMMAND, roll_back_deployment};
@@ -48,6 +49,16 @@ pub fn policies(config: &Config) -> Vec<Value> {
                 (labels, "labels may be taken away for quarantine and given back, no others set"),
                 (annotations.to_owned(), only),
             ],
+        ),
+        (
+            "resizes",
+            ("", "v1", &["pods/resize"][..], &["UPDATE"][..]),
+            vec![("object.spec.containers.all(c, oldObject.spec.containers.exists(o, o.name == c.name && o.image == c.image))".to_owned(), "what a pod runs may not be changed")],
+        ),
+        (
+            "attached-containers",
+            ("", "v1", &["pods/ephemeralcontainers"][..], &["UPDATE"][..]),
+            vec![(attached(config), "only allowed images, without privileges, may be attached to a pod")],
         ),
         (
             "workloads",
@@ -150,6 +161,18 @@ fn outside_protected(config: &Config) -> String {
     // What is in no namespace has none in its request, either.
     format!("!has(request.namespace) || !request.namespace.matches('{}')", patterns.join("|"))
 }
+/// The containers attached to a pod are those that were, and ours: of an allowed image, without privileges.
+fn attached(config: &Config) -> String {
+    let allowed = json!(config.images).to_string();
+    format!(
+        "!has(object.spec.ephemeralContainers) || object.spec.ephemeralContainers.all(c, \
+         (has(oldObject.spec.ephemeralContainers) && oldObject.spec.ephemeralContainers.exists(o, o == c)) || \
+         (c.name.startsWith('{CONTAINER}') && c.image in {allowed} && has(c.securityContext) && \
+         has(c.securityContext.allowPrivilegeEscalation) && !c.securityContext.allowPrivilegeEscalation && \
+         !(has(c.securityContext.privileged) && c.securityContext.privileged)))"
+    )
+}
+
 /// The taints of a node that are not ours, as text of a policy.
 fn other_taints(object: &str) -> String {
     format!("(has({object}.spec.taints) ? {object}.spec.taints.filter(t, t.key != '{TAINT}') : [])")

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the default obeys nobody and does nothing.
 
-use crate::actions;
+use crate::actions::{self, attach_forensics};
 use crate::error::ActuateError;
 use engine::span::Span;
 use schemas::signing;
@@ -38,6 +38,8 @@ pub struct Config {
     pub namespaces: Vec<String>,
     /// Namespaces it never touches, `*` for any text.
     pub protected: Vec<String>,
+    /// Images of containers that may be attached to pods, each pinned by its digest.
+    pub images: Vec<String>,
     /// What may be done within a time.
     pub budgets: Budgets,
     /// Rest of one object between two actions on it.
@@ -102,6 +104,7 @@ impl Default for Config {
             modes: BTreeMap::new(),
             namespaces: texts(&["*"]),
             protected: texts(&["kube-*", "bellbuoy*", "kafka*", "cilium*", "calico*", "ingress*", "istio*"]),
+            images: Vec::new(),
             budgets: Budgets::default(),
             cooldown: Span::minutes(10),
             breaker: Breaker::default(),
@@ -136,6 +139,9 @@ impl Config {
             let known: Vec<&str> = actions::ALL.iter().map(|kind| kind.name).collect();
             let message = format!("there is no such action; allowed are {}", known.join(", "));
             return Err(ActuateError::field(format!("modes.{name}"), message));
+        }
+        if let Some(at) = self.images.iter().position(|image| !attach_forensics::is_pinned(image)) {
+            return Err(ActuateError::field(format!("images[{at}]"), "must be pinned by its digest: name@sha256:…"));
         }
         if self.budgets.window < Span::seconds(1) {
             return Err(ActuateError::field("budgets.window", "must be at least 1s"));
@@ -172,6 +178,7 @@ mod tests {
         };
         assert!(fault(|c| c.keys = vec!["beef".to_owned()]).starts_with("keys[0]: "));
         assert!(fault(|c| c.modes = [("reboot".to_owned(), Level::Enforce)].into()).contains("evict_pod"));
+        assert!(fault(|c| c.images = vec!["busybox:1".to_owned()]).starts_with("images[0]: "));
         assert!(fault(|c| c.breaker.failed = 20).starts_with("breaker: "));
     }
 }

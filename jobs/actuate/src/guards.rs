@@ -3,6 +3,7 @@
 //! Invariant: a precondition that is not known here is not met.
 
 use crate::actions::Refusal;
+use crate::actions::attach_forensics::IMAGE;
 use crate::actions::raise_autoscaler::limit;
 use crate::actions::roll_back_deployment::{has_revision_before, last_change};
 use crate::actions::taint_node::is_tainted;
@@ -38,6 +39,7 @@ pub fn check(command: &Command<'_>, view: &View, config: &Config) -> Result<(), 
             format!("there is no {} of uid {}", target.kind, target.uid)
         }));
     }
+    image(command, config)?;
     if command.target.kind != "Pod" && command.risk >= schemas::RiskClass::R3 {
         managed_elsewhere(&view.target)?;
     }
@@ -73,6 +75,18 @@ fn scope(view: &View, config: &Config) -> Result<(), Refusal> {
         return denied(format!("the pod's priority is {class}: the cluster itself needs it"));
     }
     Ok(())
+}
+
+/// Refuses to start what nobody agreed on.
+fn image(command: &Command<'_>, config: &Config) -> Result<(), Refusal> {
+    let image = command.action.parameters.iter().find(|parameter| parameter.name == IMAGE);
+    match image {
+        Some(image) if !config.images.iter().any(|allowed| *allowed == image.value.as_str()) => {
+            let sentence = format!("the image `{}` is not among actuate.images", image.value);
+            Err(Refusal::new(RefusalRule::DeniedScope, sentence))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses what another controller would undo.

@@ -26,6 +26,7 @@ pub mod isolation;
 mod judge;
 mod ledger;
 pub mod manifests;
+mod quantity;
 pub mod rehearsal;
 mod run;
 pub mod view;

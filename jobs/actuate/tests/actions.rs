@@ -275,6 +275,67 @@ fn a_deployment_goes_back_to_the_revision_before_and_not_where_that_is_not_what_
 }
 
 #[test]
+fn a_pod_gets_more_in_place_and_what_it_had_and_is_looked_into_by_an_allowed_image_only() {
+    if !provided() {
+        return;
+    }
+    let site = Site::start();
+    let about = |pod: &site::Pod, name: &'static str, parameters: &[(&'static str, &'static str)], id: &str| {
+        let mut command = site.quarantine(pod, Mode::Enforce);
+        command.action = action(name, parameters);
+        command.risk = actions::by_name(name).expect("it is an action").risk;
+        command.preconditions.retain(|one| one.name == "owned_by");
+        command.inverse = (name == "resize_pod").then(|| action("resize_pod", &[("resources", "recorded")]));
+        command.undo_after = if command.inverse.is_some() { command.undo_after } else { 0 };
+        site.signed(command, id)
+    };
+    let more: &[(&str, &str)] = &[("percent", "150"), ("resource", "memory")];
+    refused(&site, &about(&site.pod_of("web"), "resize_pod", more, "without a limit"), RefusalRule::PreconditionFailed);
+    let resources = ["set", "resources", "deployment/cart", "--limits=memory=128Mi,cpu=500m", "--namespace=shop"];
+    site.kubectl(&[&resources[..], &["--requests=memory=64Mi,cpu=500m"]].concat());
+    let pod = site.oldest_pod_of("cart");
+    // What a kubelet says that knows how to resize; the one here is none.
+    let reports = r#"[{"op": "add", "path": "/status/containerStatuses/0/resources", "value":
+        {"limits": {"memory": "128Mi", "cpu": "500m"}, "requests": {"memory": "64Mi", "cpu": "500m"}}}]"#;
+    let report =
+        ["patch", "pod", &pod.name, "--namespace=shop", "--subresource=status", "--type=json", "--patch", reports];
+    site.kubectl(&report);
+    let before = site.object(&["pod", &pod.name]);
+    let of = |kind: &str| site.object(&["pod", &pod.name])["spec"]["containers"][0]["resources"][kind].clone();
+    let resized = about(&pod, "resize_pod", more, "at its limit");
+    site.send(&resized);
+    site.until("it is resized", |site| site.states(&resized).contains(&ResultState::Verified));
+    assert_eq!(of("limits"), serde_json::json!({"memory": "192Mi", "cpu": "500m"}));
+    assert_eq!(of("requests"), serde_json::json!({"memory": "96Mi", "cpu": "500m"}));
+    site.advance(resized.undo_after + 1_000);
+    site.until("it is as it was", |site| site.states(&resized).ends_with(&[ResultState::RolledBack]));
+    let after = site.object(&["pod", &pod.name]);
+    assert_eq!(after["spec"]["containers"], before["spec"]["containers"]);
+    assert_eq!(after["metadata"]["annotations"], before["metadata"]["annotations"]);
+    site.advance(60 * MINUTE);
+
+    let stranger = format!("registry.example/other@sha256:{}", "0".repeat(64)).leak();
+    let look = |image: &'static str, id: &str| about(&pod, "attach_forensics", &[("image", image)], id);
+    refused(&site, &look(stranger, "of another image"), RefusalRule::DeniedScope);
+    let looked = look(site::FORENSICS, "of the allowed image");
+    site.send(&looked);
+    site.until("it is looked into", |site| site.states(&looked).ends_with(&[ResultState::Verified]));
+    let attached = site.object(&["pod", &pod.name])["spec"]["ephemeralContainers"].clone();
+    assert_eq!(attached.as_array().map(Vec::len), Some(1), "{attached}");
+    assert_eq!(attached[0]["image"], site::FORENSICS);
+    // kubectl reads before it writes.
+    site.kubectl(&["create", "clusterrole", "reader", "--verb=get", "--resource=pods/ephemeralcontainers"]);
+    let account = "--serviceaccount=bellbuoy:bellbuoy-actuator";
+    site.kubectl(&["create", "clusterrolebinding", "reader", "--clusterrole=reader", account]);
+    let change =
+        serde_json::json!({"spec": {"ephemeralContainers": [{"name": "bellbuoy-x", "image": stranger}]}}).to_string();
+    let held = ["patch", "pod", &pod.name, "--namespace=shop", "--subresource=ephemeralcontainers", "--patch", &change];
+    let said = site.kubectl_as_actuator(&held).expect_err("it is held back");
+    assert!(said.contains("only allowed images"), "{said}");
+    site.chain_is_whole();
+}
+
+#[test]
 fn the_limit_of_an_autoscaler_is_raised_where_it_holds_back_and_put_back() {
     if !provided() {
         return;

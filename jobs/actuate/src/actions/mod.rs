@@ -6,12 +6,14 @@
 
 pub mod abort_rollout;
 pub mod annotate_pod;
+pub mod attach_forensics;
 pub mod block_egress;
 pub mod collect_evidence;
 pub mod cordon_node;
 pub mod evict_pod;
 pub mod quarantine_pod;
 pub mod raise_autoscaler;
+pub mod resize_pod;
 pub mod restart_workload;
 pub mod revoke_binding;
 pub mod roll_back_deployment;
@@ -28,6 +30,7 @@ use std::collections::BTreeMap;
 pub const ALL: &[Kind] = &[
     abort_rollout::KIND,
     annotate_pod::KIND,
+    attach_forensics::KIND,
     block_egress::KIND,
     annotate_pod::CLEAR,
     collect_evidence::KIND,
@@ -36,6 +39,7 @@ pub const ALL: &[Kind] = &[
     quarantine_pod::KIND,
     raise_autoscaler::KIND,
     quarantine_pod::RELEASE,
+    resize_pod::KIND,
     restart_workload::KIND,
     suspend_job::RESUME,
     abort_rollout::RETRY,

@@ -24,6 +24,9 @@ use std::time::Duration;
 use topics::declared::{COMMANDS, CONTROL, INCIDENTS, RESULTS, SIGNALS};
 
 pub const MINUTE: i64 = 60_000;
+/// The image that may be attached to pods.
+pub const FORENSICS: &str =
+    "registry.example/forensics@sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
 
 pub fn provided() -> bool {
     rig::provided(rig::kubernetes::available())
@@ -93,6 +96,7 @@ impl Site {
             cluster: "prod".to_owned(),
             keys: vec![signing::hex(signer().public_key().as_bytes())],
             mode: Level::Enforce,
+            images: vec![FORENSICS.to_owned()],
             budgets: Budgets { per_cluster: 100, per_namespace: 100, per_workload: 100, ..Budgets::default() },
             ..Config::default()
         };

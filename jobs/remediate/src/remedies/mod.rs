@@ -5,6 +5,7 @@
 
 pub mod abort_rollout;
 pub mod annotate_pod;
+pub mod attach_forensics;
 pub mod block_egress;
 pub mod collect_evidence;
 pub mod cordon_node;
@@ -13,6 +14,7 @@ mod parameters;
 mod pods;
 pub mod quarantine_pod;
 pub mod raise_autoscaler;
+pub mod resize_pod;
 pub mod restart_workload;
 pub mod revoke_binding;
 pub mod roll_back_deployment;
@@ -31,12 +33,14 @@ use std::collections::BTreeMap;
 pub const ALL: &[Kind] = &[
     abort_rollout::KIND,
     annotate_pod::KIND,
+    attach_forensics::KIND,
     block_egress::KIND,
     collect_evidence::KIND,
     cordon_node::KIND,
     evict_pod::KIND,
     quarantine_pod::KIND,
     raise_autoscaler::KIND,
+    resize_pod::KIND,
     restart_workload::KIND,
     revoke_binding::KIND,
     roll_back_deployment::KIND,
