@@ -90,6 +90,9 @@ pub enum Command {
     /// Stop everything new, here or everywhere, until somebody says otherwise
     #[command(subcommand)]
     KillSwitch(crate::commands::kill_switch::KillSwitch),
+    /// Tell nobody of incidents about some part of the estate, for some time; they are found all the same
+    #[command(subcommand)]
+    Mute(crate::commands::mute::Mute),
     /// What the observer needs in a cluster; `run observe` runs it, as does `run all`
     Observe(crate::commands::observe::Observe),
     /// What the actuator would do with an order, and what it needs in a cluster; `run actuate` runs it

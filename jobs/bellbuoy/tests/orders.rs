@@ -1,4 +1,4 @@
-//! Orders to the actuator as people see and answer them, and kill switches, beside a process that has the log or none.
+//! Orders to the actuator as people see and answer them, kill switches and mutes, beside a process that has the log or none.
 
 use engine::clock::SystemClock;
 use engine::log::{Limit, Log, Message, TopicPartition, embedded};
@@ -194,6 +194,41 @@ fn a_kill_switch_is_turned_and_shown() {
     let kill = |value: &str, by: &str| (ControlKind::KillSwitch, "all".to_owned(), value.to_owned(), by.to_owned());
     // The topic is compacted, so the first word may be gone.
     assert!(words.ends_with(&[kill("off", "bob")]), "{words:?}");
+}
+
+#[test]
+fn a_mute_has_an_end_and_is_taken_back_by_its_name() {
+    let at = site();
+    let list = || done(bellbuoy(at.path(), &["mute", "list"]));
+    assert!(list().contains("nothing was ever muted"));
+    let night = ["mute", "on", "namespace=batch, workload=etl*", "--for", "2h", "--reason", "planned load test"];
+    let told = done(bellbuoy(at.path(), &night));
+    assert_eq!(told, "namespace=batch,workload=etl* is muted for 2h, said by ada\n");
+    for words in ["on", "namespace=batch,workload=etl*", "ada", "planned load test"] {
+        assert!(list().contains(words), "{words} is not in {}", list());
+    }
+    let (code, text) = refused(bellbuoy(at.path(), &["mute", "off", "namespace=bach"]));
+    assert!(code == 1 && text.contains("in force: namespace=batch,workload=etl*"), "{text}");
+    done(bellbuoy(at.path(), &["mute", "off", "namespace=batch,workload=etl*", "--by", "bob"]));
+    let (code, text) = refused(bellbuoy(at.path(), &["mute", "off", "namespace=batch,workload=etl*"]));
+    assert!(code == 1 && text.contains("is off since 20"), "{text}");
+    assert!(list().contains("off") && list().contains("bob"), "{}", list());
+}
+
+#[test]
+fn a_mute_of_everything_without_end_or_of_what_cannot_be_read_is_refused() {
+    let at = site();
+    for (arguments, words) in [
+        (&["mute", "on", "", "--for", "1h"][..], "`cluster=*` is everything"),
+        (&["mute", "on", "namespace=shop"], "--for"),
+        (&["mute", "on", "pod=cart-1", "--for", "1h"], "write key=value"),
+        (&["mute", "on", "namespace=shop", "--for", "long"], "allowed is a whole number"),
+        (&["kill-switch", "on", "--selector", "pod=cart-1"], "write key=value"),
+    ] {
+        let (code, text) = refused(bellbuoy(at.path(), arguments));
+        assert!(code == 64 && text.contains(words), "{arguments:?}: {text}");
+    }
+    assert_eq!(said(at.path()), []);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod doctor;
 mod evaluate;
 pub(crate) mod keys;
 pub(crate) mod kill_switch;
+pub(crate) mod mute;
 pub(crate) mod notify;
 pub(crate) mod observe;
 pub(crate) mod orders;
@@ -15,6 +16,7 @@ pub(crate) mod policy;
 mod produce;
 mod replay;
 mod run;
+mod said;
 mod schemas;
 mod state;
 mod topics;
@@ -63,6 +65,7 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), Error> {
         Some(Command::Policy(command)) => policy::execute(&settings.remediate.policy()?, &command),
         Some(Command::Commands(command)) => orders::execute(settings, &command),
         Some(Command::KillSwitch(command)) => kill_switch::execute(settings, &command),
+        Some(Command::Mute(command)) => mute::execute(settings, &command),
         Some(Command::Observe(asked)) => observe::execute(&settings, &asked),
         Some(Command::Actuate(asked)) => actuate::execute(settings, &asked),
         Some(Command::Notify(command)) => notify::execute(settings, &command),
