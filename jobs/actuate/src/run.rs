@@ -7,13 +7,8 @@ use engine::clock::WallClock;
 use engine::log::Log;
 use engine::metrics::Metrics;
 use engine::runtime::Stopping;
+use engine::service::look_on;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Time between two looks at the log.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Longest rest after something failed.
-const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// Called between the steps of an order; what it returns ends the actuator there, for tests.
 pub type Hook = dyn Fn(Step) -> Result<(), ActuateError> + Send + Sync;
@@ -41,28 +36,8 @@ pub fn run_with(
     config.check()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ActuateError::Runtime)?;
     let mut actuator = runtime.block_on(Actuator::new(config, log, clock, metrics, stopping, hook))?;
-    let mut rest = LOOK_EVERY;
-    while !stopping.is_stopping() {
-        match runtime.block_on(actuator.look()) {
-            Ok(()) => rest = LOOK_EVERY,
-            Err(error @ (ActuateError::Ended(_) | ActuateError::Schema(_) | ActuateError::Field { .. })) => {
-                return Err(error);
-            }
-            Err(error) => {
-                tracing::warn!("{error}; tried again in {} ms", rest.as_millis());
-                rest = (rest * 2).min(LONGEST_REST);
-            }
-        }
-        pause(rest, stopping);
-    }
-    Ok(())
-}
-
-fn pause(rest: Duration, stopping: &Stopping) {
-    let mut left = rest;
-    while !left.is_zero() && !stopping.is_stopping() {
-        let step = left.min(LOOK_EVERY);
-        std::thread::sleep(step);
-        left -= step;
-    }
+    let passes = |error: &ActuateError| {
+        !matches!(error, ActuateError::Ended(_) | ActuateError::Schema(_) | ActuateError::Field { .. })
+    };
+    look_on(stopping, passes, || runtime.block_on(actuator.look()))
 }

@@ -7,13 +7,8 @@ use engine::clock::WallClock;
 use engine::log::Log;
 use engine::metrics::Metrics;
 use engine::runtime::Stopping;
+use engine::service::look_on;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Time between two looks at the log.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Longest rest after something failed.
-const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// Called between the steps of a telling; what it returns ends the notifier there, for tests.
 pub type Hook = dyn Fn(Step) -> Result<(), NotifyError> + Send + Sync;
@@ -40,26 +35,5 @@ pub fn run_with(
 ) -> Result<(), NotifyError> {
     config.check()?;
     let mut notifier = Notifier::new(config, log, clock, metrics, hook);
-    let mut rest = LOOK_EVERY;
-    while !stopping.is_stopping() {
-        match notifier.look() {
-            Ok(()) => rest = LOOK_EVERY,
-            Err(NotifyError::Log(error)) => {
-                rest = (rest * 2).min(LONGEST_REST);
-                tracing::warn!("{error}; tried again in {} ms", rest.as_millis());
-            }
-            Err(error) => return Err(error),
-        }
-        pause(rest, stopping);
-    }
-    Ok(())
-}
-
-fn pause(rest: Duration, stopping: &Stopping) {
-    let mut left = rest;
-    while !left.is_zero() && !stopping.is_stopping() {
-        let step = left.min(LOOK_EVERY);
-        std::thread::sleep(step);
-        left -= step;
-    }
+    look_on(stopping, |error| matches!(error, NotifyError::Log(_)), || notifier.look())
 }

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod output;
 pub mod recovery;
 pub mod runtime;
+pub mod service;
 pub mod span;
 pub mod state;
 pub mod task;
