@@ -17,6 +17,8 @@ pub(crate) const FROM_TARGET: &str = "flows_from_target";
 pub(crate) const TO_NETWORKS: &str = "flows_to_networks";
 /// Of the time to look, the first part in which connections that stand may still end: one part of so many.
 const SETTLING: i64 = 3;
+/// Signals that are read at a look, about.
+const AT_A_LOOK: usize = 100_000;
 
 /// Orders that are watched, by their identifiers.
 #[derive(Debug, Default)]
@@ -49,6 +51,8 @@ struct Cut {
 /// What was seen of flows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
+    /// Whether everything was read that is there.
+    pub(crate) all: bool,
     /// Flows of the cluster, whosesoever: none where nobody tells of them.
     pub(crate) any: u64,
     /// Flows that should not be.
@@ -75,9 +79,11 @@ impl Flows {
     }
 
     /// Reads on, and tells what was seen since an order was carried out; none where it is not watched.
+    ///
+    /// A part is read at a time: what has to be undone does not wait until the signals of a whole estate are read.
     pub(crate) fn seen(&mut self, log: &dyn Log, command: &Command<'_>) -> Result<Option<Seen>, ActuateError> {
         let Some(Watch { reader, cut, seen }) = self.watched.get_mut(command.id.as_str()) else { return Ok(None) };
-        reader.read_on(log, |_, record| {
+        let all = reader.read_some(log, AT_A_LOOK, |_, record| {
             match record.value.as_ref().map(|value| Signal::decode(value)) {
                 Some(Ok(signal)) => seen.learn(&signal, cut),
                 // It is detect's to dead-letter.
@@ -86,7 +92,7 @@ impl Flows {
             }
             Ok::<(), ActuateError>(())
         })?;
-        Ok(Some(seen.clone()))
+        Ok(Some(Seen { all, ..seen.clone() }))
     }
 
     /// Forgets an order that was judged.

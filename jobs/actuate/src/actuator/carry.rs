@@ -109,6 +109,7 @@ impl Actuator<'_> {
                 .await;
         };
         command.action = Action { name: inverse.name, parameters: inverse.parameters };
+        self.flows.forget(&command);
         let mut standing = Standing::Begun;
         if entry.phase != Phase::Undoing {
             standing = Standing::New;
@@ -316,7 +317,7 @@ impl Actuator<'_> {
             return Ok(None);
         };
         Ok(match (seen.forbidden, seen.any) {
-            (0, _) if passed < within => None,
+            (0, _) if passed < within || !seen.all => None,
             (0, 0) => Some((true, format!("; nobody tells of flows here{alone}"))),
             (0, _) => Some((true, format!(", and in {} s no such flow went through", within / 1_000))),
             (count, _) => {
