@@ -63,6 +63,28 @@ fn an_incident_is_told_when_it_opens_when_it_becomes_graver_and_when_it_is_over(
 }
 
 #[test]
+fn a_server_of_a_private_authority_is_told_once_it_is_trusted_and_never_before() {
+    let (trusted, distrusted) = (Receiver::start_secured().unwrap(), Receiver::start_secured().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let (ca, token) = (folder.path().join("ca.pem"), folder.path().join("token"));
+    std::fs::write(&token, "open sesame\n").unwrap();
+    let access = json!({"ca_file": ca, "bearer_file": token});
+    let hook =
+        |name: &str, receiver: &Receiver| target(name, &json!({"webhook": {"url": receiver.url(), "access": access}}));
+    let mut site = Site::new(vec![hook("trusted", &trusted), hook("another", &distrusted)]);
+    site.start();
+    site.publish(&site.incident("i1", "cart"));
+    // The certificate comes later than the configuration, as one does that the cluster mounts.
+    a_while();
+    assert!(trusted.taken().is_empty(), "nobody is told whose certificate is not known");
+    std::fs::write(&ca, trusted.certificate()).unwrap();
+    until("it is told", || events(&trusted) == [pair("incident.opened", "i1")]);
+    assert_eq!(trusted.taken()[0].header("authorization"), Some("Bearer open sesame"));
+    a_while();
+    assert!(distrusted.taken().is_empty(), "another certificate is none of that authority");
+}
+
+#[test]
 fn a_telling_is_a_cloud_event_with_the_incident_as_it_is_published_and_a_signature() {
     let receiver = receiver();
     let folder = tempfile::tempdir().unwrap();

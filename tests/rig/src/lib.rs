@@ -17,6 +17,7 @@ pub mod kubernetes;
 mod ports;
 pub mod receiver;
 mod skipping;
+mod tls;
 
 pub use error::RigError;
 pub use skipping::provided;

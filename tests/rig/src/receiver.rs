@@ -1,9 +1,11 @@
 //! Somebody on the loopback interface who is told by HTTP: keeps what comes, and answers as a test says.
 
 use crate::RigError;
+use crate::tls::Identity;
+use rustls::{ServerConnection, StreamOwned};
 use std::collections::VecDeque;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One request that came.
@@ -47,28 +49,48 @@ struct Told {
 pub struct Receiver {
     port: u16,
     told: Arc<Mutex<Told>>,
+    certificate: Option<String>,
 }
 
 impl Receiver {
     /// Listens on a free port.
     pub fn start() -> Result<Self, RigError> {
+        Receiver::start_with(None)
+    }
+
+    /// Listens for TLS on a free port, with a certificate that nobody trusts who is not told to.
+    pub fn start_secured() -> Result<Self, RigError> {
+        Receiver::start_with(Some(Identity::made()?))
+    }
+
+    fn start_with(identity: Option<Identity>) -> Result<Self, RigError> {
         let failed = || RigError::process("listening on a free port");
         let listener = TcpListener::bind("127.0.0.1:0").map_err(failed())?;
         let port = listener.local_addr().map_err(failed())?.port();
         let told = Arc::new(Mutex::new(Told::default()));
-        let its = told.clone();
+        let (its, tls) = (told.clone(), identity.as_ref().map(|identity| identity.config.clone()));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let its = its.clone();
-                std::thread::spawn(move || serve(&stream, &its));
+                let (its, tls) = (its.clone(), tls.clone());
+                std::thread::spawn(move || match tls.map(ServerConnection::new) {
+                    None => serve(stream, &its),
+                    Some(Ok(connection)) => serve(StreamOwned::new(connection, stream), &its),
+                    Some(Err(error)) => eprintln!("the receiver cannot speak TLS: {error}"),
+                });
             }
         });
-        Ok(Receiver { port, told })
+        Ok(Receiver { port, told, certificate: identity.map(|identity| identity.certificate) })
     }
 
     /// Its address.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/hook", self.port)
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}/hook", self.port)
+    }
+
+    /// The certificate that clients are to trust, in PEM; empty where it has none.
+    pub fn certificate(&self) -> &str {
+        self.certificate.as_deref().unwrap_or_default()
     }
 
     /// What it does with the next requests; it takes those behind them.
@@ -91,7 +113,7 @@ impl Receiver {
     }
 }
 
-fn serve(stream: &TcpStream, told: &Mutex<Told>) {
+fn serve(stream: impl Read + Write, told: &Mutex<Told>) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader) {
         let answer = {
@@ -107,14 +129,13 @@ fn serve(stream: &TcpStream, told: &Mutex<Told>) {
             Answer::RetryAfter(seconds) => format!("HTTP/1.1 429 Slow\r\nretry-after: {seconds}"),
             Answer::Lost => return,
         };
-        let mut out = stream;
-        if out.write_all(format!("{head}\r\ncontent-length: 2\r\n\r\nok").as_bytes()).is_err() {
+        if reader.get_mut().write_all(format!("{head}\r\ncontent-length: 2\r\n\r\nok").as_bytes()).is_err() {
             return;
         }
     }
 }
 
-fn read(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
+fn read(reader: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
     let mut headers = Vec::new();

@@ -7,8 +7,9 @@
 
 use super::Kubernetes;
 use crate::RigError;
+use crate::tls::Identity;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -107,23 +108,19 @@ impl Proxy {
             roots.add_parsable_certificates([one.map_err(|error| wrong(&error))?]);
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let tls = builder.map_err(|error| wrong(&error))?.with_root_certificates(roots).with_no_client_auth();
 
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(RigError::process("opening a port"))?;
         let address = listener.local_addr().map_err(RigError::process("opening a port"))?;
-        let made = rcgen::generate_simple_self_signed([Ipv4Addr::LOCALHOST.to_string()])?;
+        let Identity { certificate: pem, config: own } = Identity::made()?;
         let certificate = kubernetes.folder().join(format!("proxy-{}.crt", address.port()));
-        std::fs::write(&certificate, made.cert.pem()).map_err(RigError::io("writing", &certificate))?;
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(|error| wrong(&error))?;
-        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let own = builder.map_err(|error| wrong(&error))?.with_no_client_auth();
-        let own = own.with_single_cert(vec![made.cert.der().clone()], key).map_err(|error| wrong(&error))?;
+        std::fs::write(&certificate, pem).map_err(RigError::io("writing", &certificate))?;
         let upstream = kubernetes.server().trim_start_matches("https://").parse().map_err(|error| wrong(&error))?;
         let shared = Arc::new(Shared {
             upstream,
             tls: Arc::new(tls),
-            own: Arc::new(own),
+            own,
             rules: Mutex::default(),
             met: Mutex::default(),
             stopping: AtomicBool::new(false),
