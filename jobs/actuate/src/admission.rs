@@ -50,6 +50,7 @@ pub fn policies(config: &Config) -> Vec<Value> {
                 (annotations.to_owned(), only),
             ],
         ),
+        ("ended-pods", ("", "v1", &["pods", "pods/eviction"][..], &["CREATE", "DELETE"][..]), Vec::new()),
         (
             "resizes",
             ("", "v1", &["pods/resize"][..], &["UPDATE"][..]),
@@ -161,6 +162,7 @@ fn outside_protected(config: &Config) -> String {
     // What is in no namespace has none in its request, either.
     format!("!has(request.namespace) || !request.namespace.matches('{}')", patterns.join("|"))
 }
+
 /// The containers attached to a pod are those that were, and ours: of an allowed image, without privileges.
 fn attached(config: &Config) -> String {
     let allowed = json!(config.images).to_string();

@@ -115,6 +115,10 @@ fn precondition(name: &str, wanted: &str, view: &View) -> Result<(), Refusal> {
         // The plan of the action that asks it knows what it would leave.
         "residual_allow" => met(wanted == "none", "only `none` is known".to_owned()),
         "pdb" => disruption_budget(view),
+        "eviction" => met(
+            wanted == "refused" && disruption_budget(view).is_err(),
+            "the pod can be evicted, within its disruption budget".to_owned(),
+        ),
         "autoscaler" => autoscaler(wanted, view),
         "deny_policies" => met(
             wanted == "supported" && view.deny_policies.is_some(),
@@ -206,8 +210,12 @@ fn max_unavailable(wanted: &str, view: &View) -> Result<(), Refusal> {
 
 fn disruption_budget(view: &View) -> Result<(), Refusal> {
     let labels = labels(&view.target);
-    let matching =
-        view.disruption_budgets.iter().filter(|one| crate::isolation::selects(&one["spec"]["selector"], &labels));
+    let selects = |one: &&Value| crate::isolation::selects(&one["spec"]["selector"], &labels);
+    let matching: Vec<&Value> = view.disruption_budgets.iter().filter(selects).collect();
+    if matching.len() > 1 {
+        let sentence = "several disruption budgets are about the pod, and then the API server evicts none";
+        return Err(Refusal::precondition(sentence).with("disruption budgets", matching.len() as f64));
+    }
     for budget in matching {
         let allowed = budget["status"]["disruptionsAllowed"].as_i64().unwrap_or(0);
         if allowed < 1 {

@@ -548,24 +548,40 @@ fn a_rollout_under_way_is_aborted_and_goes_on_when_a_person_takes_that_back() {
 }
 
 #[test]
-fn a_pod_is_evicted_within_its_budget_and_a_binding_revoked_when_two_people_agree() {
+fn a_pod_is_evicted_within_its_budget_and_deleted_beyond_it_when_two_people_agree() {
     if !provided() {
         return;
     }
     let site = Site::start();
-    let pod = site.pod_of("cart");
-    let evict = |pod: &site::Pod, id: &str| {
+    let end = |pod: &site::Pod, what: &'static str, must: (&'static str, &'static str), id: &str| {
         let mut command = site.quarantine(pod, Mode::Enforce);
-        command.action = action("evict_pod", &[]);
+        (command.action, command.risk) = (action(what, &[]), actions::by_name(what).expect("it is an action").risk);
         command.preconditions.retain(|one| one.name != "residual_allow" && one.name != "host_network");
-        command.preconditions.push(Precondition { name: "pdb".into(), value: "respect".into() });
+        command.preconditions.push(Precondition { name: must.0.into(), value: must.1.into() });
         (command.inverse, command.rollback, command.undo_after) = (None, Rollback::Never, 0);
         site.signed(command, id)
     };
+    let evict = |pod, id| end(pod, "evict_pod", ("pdb", "respect"), id);
+    let delete = |pod, id| end(pod, "delete_pod", ("eviction", "refused"), id);
+    let is_gone = |pod: &site::Pod| {
+        let name = pod.name.clone();
+        site.until("it is gone", |site| !site.kubectl(&["get", "pods", "--namespace=shop"]).contains(&name));
+    };
+    let both_agree = |order: &Command<'_>| {
+        site.send(order);
+        site.approve(order, "ada");
+        site.until("it waits for a second person", |site| site.states(order) == [ResultState::Accepted]);
+        site.approve(order, "grace");
+    };
+
+    let pod = site.pod_of("cart");
+    let needless = delete(&pod, "needless");
+    both_agree(&needless);
+    site.until("it is refused", |site| site.refusal(&needless) == Some(RefusalRule::PreconditionFailed));
     let evicted = evict(&pod, "evicted");
     site.send(&evicted);
     site.until("it is evicted", |site| site.states(&evicted).contains(&ResultState::Verified));
-    site.until("it is gone", |site| !site.kubectl(&["get", "pods", "--namespace=shop"]).contains(&pod.name));
+    is_gone(&pod);
 
     site.kubectl(&[
         "create",
@@ -577,7 +593,19 @@ fn a_pod_is_evicted_within_its_budget_and_a_binding_revoked_when_two_people_agre
     ]);
     let fresh = site.oldest_pod_of("cart");
     refused(&site, &evict(&fresh, "without a budget"), RefusalRule::PreconditionFailed);
+    let deleted = delete(&fresh, "by two");
+    both_agree(&deleted);
+    site.until("it is deleted", |site| site.states(&deleted).contains(&ResultState::Verified));
+    is_gone(&fresh);
+    site.chain_is_whole();
+}
 
+#[test]
+fn a_binding_is_revoked_when_two_people_agree() {
+    if !provided() {
+        return;
+    }
+    let site = Site::start();
     site.kubectl(&["create", "clusterrolebinding", "debug", "--clusterrole=cluster-admin", "--user=mallory"]);
     let revoke = Story {
         action: "revoke_binding",

@@ -127,8 +127,9 @@ fn the_account_may_do_its_actions_and_nothing_else() {
     let pod = site.pod_of("cart");
     for refused in [
         &["get", "secrets", "--namespace=shop"][..],
-        &["delete", "pod", &pod.name, "--namespace=shop"],
+        &["delete", "deployment", "cart", "--namespace=shop"],
         &["delete", "namespace", "shop"],
+        &["run", "another", "--image=evil:1", "--namespace=shop"],
         &["create", "clusterrolebinding", "x", "--clusterrole=cluster-admin", "--user=x"],
         &["create", "token", "default", "--namespace=shop"],
         &["create", "configmap", "x", "--namespace=bellbuoy"],
@@ -138,8 +139,16 @@ fn the_account_may_do_its_actions_and_nothing_else() {
         assert!(said.contains("orbidden"), "{refused:?}: {said}");
     }
     // RBAC lets these through; the admission policies do not.
+    site.kubectl(&["run", "theirs", "--image=app:1", "--namespace=kube-system"]);
+    let eviction = site.file(
+        "eviction.json",
+        r#"{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "theirs", "namespace": "kube-system"}}"#,
+    );
+    let evict = ["create", "--raw", "/api/v1/namespaces/kube-system/pods/theirs/eviction", "--filename", &eviction];
     for (held, words) in [
-        (&["set", "image", "pod/CART", "--namespace=shop", "*=evil:1"][..], "what a pod runs"),
+        (&evict[..], "the namespace is protected"),
+        (&["delete", "pod", "theirs", "--namespace=kube-system"], "the namespace is protected"),
+        (&["set", "image", "pod/CART", "--namespace=shop", "*=evil:1"], "what a pod runs"),
         (&["label", "pod", "CART", "--namespace=shop", "app=other", "--overwrite"], "no others set"),
         (&["annotate", "pod", "CART", "--namespace=shop", "iam.example/role=admin"], "only marks of its own"),
         (&["delete", "networkpolicy", "theirs", "--namespace=shop"], "its own network policies"),

@@ -1,11 +1,11 @@
 //! Block egress: a workload may no longer reach some networks, whatever else allows it; and may again.
 
+use super::quarantine_pod::mark;
 use super::{Kind, Need, Order, Plan, Refusal, Rule};
 use crate::cilium;
 use crate::view::View;
 use schemas::{RefusalRule, RiskClass};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use std::net::IpAddr;
 
 const TARGETS: &[&str] = &["DaemonSet", "Deployment", "Job", "ReplicaSet", "Rollout", "StatefulSet"];
@@ -60,8 +60,7 @@ fn unblock(order: &Order<'_>, view: &View) -> Result<Plan, Refusal> {
 
 /// One policy a workload: a second order about it waits until the first is undone.
 fn policy(view: &View) -> String {
-    let digest = schemas::signing::hex(&Sha256::digest(&view.uid));
-    format!("{POLICY}{}", &digest[..16])
+    format!("{POLICY}{}", mark(view))
 }
 
 /// The networks of an order, address and length each; refused where one is none, or all addresses.

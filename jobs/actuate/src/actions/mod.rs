@@ -10,6 +10,7 @@ pub mod attach_forensics;
 pub mod block_egress;
 pub mod collect_evidence;
 pub mod cordon_node;
+pub mod delete_pod;
 pub mod evict_pod;
 pub mod quarantine_pod;
 pub mod raise_autoscaler;
@@ -35,6 +36,7 @@ pub const ALL: &[Kind] = &[
     annotate_pod::CLEAR,
     collect_evidence::KIND,
     cordon_node::KIND,
+    delete_pod::KIND,
     evict_pod::KIND,
     quarantine_pod::KIND,
     raise_autoscaler::KIND,

@@ -177,8 +177,8 @@ fn give_back(view: &View) -> Result<Request, Refusal> {
     Ok(Request::new("PATCH", &view.path, "application/json-patch+json", Some(patch)).on(&view.target))
 }
 
-/// The value of a pod's label: the same for one pod always, and for no other.
-fn mark(view: &View) -> String {
+/// A mark of the target, in names and labels: the same for one object always, and for no other.
+pub(super) fn mark(view: &View) -> String {
     let mut mark = schemas::signing::hex(&Sha256::digest(&view.uid));
     mark.truncate(16);
     mark

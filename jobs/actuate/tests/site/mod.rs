@@ -170,6 +170,13 @@ impl Site {
         self.kubernetes.apply(manifest).expect("the administrator may");
     }
 
+    /// A file for kubectl; its path.
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.kubernetes.folder().join(name);
+        std::fs::write(&path, text).expect("a file can be written");
+        path.display().to_string()
+    }
+
     pub fn kubectl_as_actuator(&self, arguments: &[&str]) -> Result<String, String> {
         self.kubernetes.kubectl_as(&self.account, arguments).map_err(|error| error.to_string())
     }

@@ -28,7 +28,7 @@ pub const KIND: Kind = Kind {
 };
 
 /// Controllers that start another pod.
-const KINDS: &[&str] = &["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Rollout"];
+pub(super) const KINDS: &[&str] = &["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Rollout"];
 
 fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> Proposals {
     pods::each(suspect, Some(KINDS), |pod, target| Proposal {

@@ -9,6 +9,7 @@ pub mod attach_forensics;
 pub mod block_egress;
 pub mod collect_evidence;
 pub mod cordon_node;
+pub mod delete_pod;
 pub mod evict_pod;
 mod parameters;
 mod pods;
@@ -37,6 +38,7 @@ pub const ALL: &[Kind] = &[
     block_egress::KIND,
     collect_evidence::KIND,
     cordon_node::KIND,
+    delete_pod::KIND,
     evict_pod::KIND,
     quarantine_pod::KIND,
     raise_autoscaler::KIND,
