@@ -84,6 +84,9 @@ pub enum Command {
     /// The key that signs commands
     #[command(subcommand)]
     Keys(crate::commands::keys::Keys),
+    /// What goes wrong now, why it is said, and a person's judgement of it
+    #[command(subcommand)]
+    Incidents(crate::commands::incidents::Incidents),
     /// Orders to the actuator: what they are, what became of them, and a person's answer
     #[command(subcommand)]
     Commands(crate::commands::orders::Commands),

@@ -1,17 +1,17 @@
-//! Orders to the actuator as people see and answer them, kill switches and mutes, beside a process that has the log or none.
+//! Incidents and orders to the actuator as people see and answer them, kill switches and mutes, beside a process that has the log or none.
 
 use engine::clock::SystemClock;
 use engine::log::{Limit, Log, Message, TopicPartition, embedded};
 use schemas::{
-    Action, Command, CommandResult, Control, ControlKind, Mode, Policy, Record as _, ResultState, Target,
-    TargetWorkload,
+    Action, Command, CommandResult, Control, ControlKind, Incident, IncidentBody, IncidentRecord, IncidentState, Mode,
+    Policy, Record as _, ResultState, Target, TargetWorkload, Term,
 };
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::Arc;
 use tempfile::TempDir;
-use topics::declared::{COMMANDS, CONTROL, RESULTS};
+use topics::declared::{COMMANDS, CONTROL, INCIDENTS, RESULTS};
 
 const LATER: i64 = 900_000;
 const PENDING: &str = "3f0a11aa-1111-5111-8111-000000000001";
@@ -194,6 +194,75 @@ fn a_kill_switch_is_turned_and_shown() {
     let kill = |value: &str, by: &str| (ControlKind::KillSwitch, "all".to_owned(), value.to_owned(), by.to_owned());
     // The topic is compacted, so the first word may be gone.
     assert!(words.ends_with(&[kill("off", "bob")]), "{words:?}");
+}
+
+/// A site where one incident goes on, one is over and one was taken in.
+fn site_in_trouble() -> TempDir {
+    let at = tempfile::tempdir().unwrap();
+    done(bellbuoy(at.path(), &["topics", "apply"]));
+    let told = |id: &'static str, state, revision, severity, sentence: &'static str| Incident {
+        tenant: "acme".into(),
+        cluster: "prod".into(),
+        id: id.into(),
+        state,
+        revision,
+        severity,
+        sentence: sentence.into(),
+        terms: vec![Term { name: "before looking".into(), value: -6.0, unit: "".into() }],
+        ..Incident::default()
+    };
+    let incidents = [
+        told("inc-1a00", IncidentState::Open, 1, 40.0, "workload shop/cart: errors. 3 of 10 failed"),
+        told("inc-1a00", IncidentState::Update, 2, 77.0, "workload shop/cart: errors. 9 of 10 failed"),
+        told("inc-1a11", IncidentState::Close, 3, 50.0, "node node-1: network. 3 MiB/s"),
+        told("inc-2b22", IncidentState::Merge, 2, 30.0, "workload shop/web: errors. 1 of 10 failed"),
+    ];
+    let log = open(at.path());
+    let mut producer = log.producer("test").unwrap();
+    producer.begin().unwrap();
+    for incident in incidents {
+        let body = IncidentBody::Incident(Box::new(incident));
+        let value = IncidentRecord { body, ..IncidentRecord::default() }.encode().unwrap();
+        let (topic, key) = (INCIDENTS.name.into(), Some(b"acme/prod".to_vec()));
+        producer.send(Message { topic, key, value: Some(value), ..Message::default() }).unwrap();
+    }
+    producer.commit(&[], None).unwrap();
+    at
+}
+
+#[test]
+fn incidents_are_listed_as_they_were_told_last_and_shown_with_their_arithmetic() {
+    let at = site_in_trouble();
+    let table = done(bellbuoy(at.path(), &["incidents", "list"]));
+    assert!(table.contains("inc-1a00") && table.contains("77") && table.contains("shop/cart: errors\n"), "{table}");
+    assert!(!table.contains("inc-1a11") && !table.contains("inc-2b22"), "what is over is not listed: {table}");
+    let all = done(bellbuoy(at.path(), &["incidents", "list", "--all", "--json"]));
+    let all: Value = serde_json::from_str(&all).unwrap();
+    assert_eq!(all.as_array().unwrap().len(), 3);
+    let text = done(bellbuoy(at.path(), &["incidents", "show", "inc-1a0"]));
+    assert!(text.contains("9 of 10 failed") && text.contains("-6.00  before looking"), "{text}");
+    for (id, code, words) in
+        [("inc-1a", 64, "several"), ("inc-9", 1, "no incident's id begins"), ("inc", 64, "at least")]
+    {
+        let answer = refused(bellbuoy(at.path(), &["incidents", "show", id]));
+        assert!(answer.0 == code && answer.1.contains(words), "{id}: {answer:?}");
+    }
+    let empty = site();
+    assert!(done(bellbuoy(empty.path(), &["incidents", "list"])).contains("nothing is wrong"));
+}
+
+#[test]
+fn an_incident_bears_the_judgement_of_a_person() {
+    let at = site_in_trouble();
+    done(bellbuoy(at.path(), &["incidents", "label", "inc-1a11", "known", "--reason", "load test"]));
+    assert_eq!(said(at.path()), [(ControlKind::Label, "inc-1a11".to_owned(), "known".to_owned(), "ada".to_owned())]);
+    for (arguments, words) in [
+        (&["incidents", "label", "inc-1a11", "maybe"][..], "possible values: true, false, known"),
+        (&["incidents", "label", "inc-1a11", "false", "--by", " "], "say who"),
+    ] {
+        let (code, text) = refused(bellbuoy(at.path(), arguments));
+        assert!(code == 64 && text.contains(words), "{text}");
+    }
 }
 
 #[test]

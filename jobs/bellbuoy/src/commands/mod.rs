@@ -6,6 +6,7 @@ mod checkpoint;
 mod consume;
 mod doctor;
 mod evaluate;
+pub(crate) mod incidents;
 pub(crate) mod keys;
 pub(crate) mod kill_switch;
 pub(crate) mod mute;
@@ -63,6 +64,7 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), Error> {
         Some(Command::Backtest(backtest)) => backtest::execute(settings, &backtest),
         Some(Command::Replay(replay)) => replay::execute(settings, &replay),
         Some(Command::Policy(command)) => policy::execute(&settings.remediate.policy()?, &command),
+        Some(Command::Incidents(command)) => incidents::execute(settings, &command),
         Some(Command::Commands(command)) => orders::execute(settings, &command),
         Some(Command::KillSwitch(command)) => kill_switch::execute(settings, &command),
         Some(Command::Mute(command)) => mute::execute(settings, &command),

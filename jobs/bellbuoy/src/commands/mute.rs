@@ -57,8 +57,8 @@ pub(super) fn execute(settings: Settings, command: &Mute) -> Result<(), Error> {
         }
         Mute::Off { id, tenant, voice } => {
             let mutes = said::positions(settings.clone(), ControlKind::Mute)?;
-            in_force(&mutes, tenant, id)?;
-            let word = Word { kind: ControlKind::Mute, tenant, id, selector: "", on: false, lasting: None };
+            let selector = &in_force(&mutes, tenant, id)?.selector;
+            let word = Word { kind: ControlKind::Mute, tenant, id, selector, on: false, lasting: None };
             said::say(&settings, &word, voice)?;
             listing::text(&format!("mute {id} is off, said by {}\n", voice.by))
         }
@@ -69,11 +69,11 @@ pub(super) fn execute(settings: Settings, command: &Mute) -> Result<(), Error> {
     }
 }
 
-/// Refuses to take back what does not count: a name mistyped would leave somebody in silence.
-fn in_force(mutes: &[Position], tenant: &str, id: &str) -> Result<(), Error> {
-    let of_tenant = || mutes.iter().filter(|mute| mute.tenant == tenant);
+/// The mute of a name. What does not count is not taken back: a name mistyped would leave somebody in silence.
+fn in_force<'a>(mutes: &'a [Position], tenant: &str, id: &str) -> Result<&'a Position, Error> {
+    let of_tenant = || mutes.iter().filter(move |mute| mute.tenant == tenant);
     match of_tenant().find(|mute| mute.id == id) {
-        Some(mute) if mute.position == "on" => Ok(()),
+        Some(mute) if mute.position == "on" => Ok(mute),
         Some(mute) => {
             let since = if mute.expires_at == 0 { mute.at } else { mute.expires_at };
             Err(Error::Unwell(format!("mute {id} is off since {}", moment::format(since))))

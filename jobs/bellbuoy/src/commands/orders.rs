@@ -3,6 +3,7 @@
 mod found;
 mod shown;
 
+use super::said::Voice;
 use crate::control;
 use crate::error::Error;
 use crate::listing;
@@ -34,7 +35,8 @@ pub enum Commands {
         #[arg(long)]
         json: bool,
     },
-    /// Consent to an order; it counts for exactly this order, and only until it expires
+    /// Consent to an order; it counts for exactly this order, and only until it expires. Where two people must agree, two
+    /// names are needed
     Approve(Answer),
     /// Refuse an order
     Reject(Answer),
@@ -48,12 +50,8 @@ pub struct Answer {
     /// Its id, or the beginning of it
     #[arg(value_name = "ID")]
     id: String,
-    /// Who says so; an order that needs two consents needs two names
-    #[arg(long, env = "USER", value_name = "NAME")]
-    by: String,
-    /// Why
-    #[arg(long, default_value = "", value_name = "TEXT")]
-    reason: String,
+    #[command(flatten)]
+    voice: Voice,
 }
 
 pub(super) fn execute(settings: Settings, command: &Commands) -> Result<(), Error> {
@@ -131,17 +129,15 @@ fn say(
     said: &str,
 ) -> Result<(), Error> {
     let command = &order.command;
-    if answer.by.trim().is_empty() {
-        return Err(Error::Usage("say who: --by NAME".to_owned()));
-    }
+    answer.voice.check()?;
     let control = Control {
         tenant: command.tenant.clone(),
         kind,
         // One a person: consents of several people must not replace each other.
-        id: format!("{}/{}", command.id, answer.by).into(),
+        id: format!("{}/{}", command.id, answer.voice.by).into(),
         value: command.digest.clone(),
-        author: answer.by.clone().into(),
-        reason: answer.reason.clone().into(),
+        author: answer.voice.by.clone().into(),
+        reason: answer.voice.reason.clone().into(),
         at: now,
         expires_at: command.expires_at,
         ..Control::default()

@@ -34,8 +34,16 @@ pub(super) struct Word<'a> {
     pub(super) lasting: Option<Span>,
 }
 
+impl Voice {
+    /// Refuses a voice that is nobody's.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        if self.by.trim().is_empty() { Err(Error::Usage("say who: --by NAME".to_owned())) } else { Ok(()) }
+    }
+}
+
 /// Says it from now on.
 pub(super) fn say(settings: &Settings, word: &Word<'_>, voice: &Voice) -> Result<(), Error> {
+    voice.check()?;
     let at = SystemClock::new().now_millis();
     let control = Control {
         tenant: word.tenant.to_owned().into(),
