@@ -1,9 +1,7 @@
 //! Delete pod: end a pod that its disruption budget keeps from being evicted.
 
-use super::quarantine_pod::{MAX_UNAVAILABLE, MIN_READY};
-use super::{Kind, MINUTE, Parameters, Proposal, Proposals, Reversible, action, evict_pod, incident_over, must, pods};
+use super::{Kind, Parameters, Proposals, Reversible, evict_pod, must, pods};
 use crate::case::{Case, Suspect};
-use crate::target;
 use schemas::{EntityKind, RiskClass};
 
 /// The line of this remedy in the list of all.
@@ -14,27 +12,14 @@ pub const KIND: Kind = Kind {
     reversible: Reversible::Never,
     applies_to: &[EntityKind::Workload],
     needs: evict_pod::KIND.needs,
-    settings: &[MAX_UNAVAILABLE, MIN_READY],
+    settings: pods::ENDING,
     undo_after: 0,
     propose,
 };
 
 fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> Proposals {
-    pods::each(suspect, Some(evict_pod::KINDS), |pod, target| Proposal {
-        action: action(KIND.name, &[]),
-        target,
-        lock_domain: target::workload_domain(&case.incident.cluster, suspect.entity),
-        preconditions: vec![
-            must("max_workload_unavailable", parameters.get("max_unavailable")),
-            must("min_ready", parameters.get("min_ready")),
-            pods::owned(suspect.entity),
-            // One that can be evicted is.
-            must("eviction", "refused"),
-        ],
-        verify: incident_over(15 * MINUTE),
-        inverse: None,
-        what: format!("delete pod {pod}"),
-    })
+    // One that can be evicted is.
+    pods::ended(case, suspect, parameters, (KIND.name, "delete"), &must("eviction", "refused"))
 }
 
 #[cfg(test)]
@@ -42,6 +27,7 @@ mod tests {
     use super::*;
     use crate::example;
     use crate::remedies::tests::proposed;
+    use crate::target;
     use schemas::Family;
 
     #[test]

@@ -1,9 +1,7 @@
 //! Evict pod: end a pod as a drain would, within its disruption budget; its controller starts another.
 
-use super::quarantine_pod::{MAX_UNAVAILABLE, MIN_READY};
-use super::{Kind, MINUTE, Parameters, Proposal, Proposals, Reversible, action, incident_over, must, pods};
+use super::{Kind, Parameters, Proposals, Reversible, must, pods};
 use crate::case::{Case, Suspect};
-use crate::target;
 use schemas::{EntityKind, Family, RiskClass};
 
 /// The line of this remedy in the list of all.
@@ -22,29 +20,13 @@ pub const KIND: Kind = Kind {
         Family::Logs,
         Family::Peers,
     ],
-    settings: &[MAX_UNAVAILABLE, MIN_READY],
+    settings: pods::ENDING,
     undo_after: 0,
     propose,
 };
 
-/// Controllers that start another pod.
-pub(super) const KINDS: &[&str] = &["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Rollout"];
-
 fn propose(case: &Case<'_>, suspect: &Suspect<'_>, parameters: &Parameters) -> Proposals {
-    pods::each(suspect, Some(KINDS), |pod, target| Proposal {
-        action: action(KIND.name, &[]),
-        target,
-        lock_domain: target::workload_domain(&case.incident.cluster, suspect.entity),
-        preconditions: vec![
-            must("max_workload_unavailable", parameters.get("max_unavailable")),
-            must("min_ready", parameters.get("min_ready")),
-            pods::owned(suspect.entity),
-            must("pdb", "respect"),
-        ],
-        verify: incident_over(15 * MINUTE),
-        inverse: None,
-        what: format!("evict pod {pod}"),
-    })
+    pods::ended(case, suspect, parameters, (KIND.name, "evict"), &must("pdb", "respect"))
 }
 
 #[cfg(test)]
@@ -53,6 +35,7 @@ mod tests {
     use crate::example;
     use crate::refusal::Rule;
     use crate::remedies::tests::proposed;
+    use crate::target;
 
     #[test]
     fn a_pod_is_evicted_within_its_budget_and_cannot_be_brought_back() {

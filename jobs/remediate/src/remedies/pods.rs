@@ -1,7 +1,8 @@
 //! Remedies that act on the pods a workload was seen on, one by one.
 
-use super::{Proposal, Proposals, must};
-use crate::case::Suspect;
+use super::quarantine_pod::{MAX_UNAVAILABLE, MIN_READY};
+use super::{MINUTE, Parameters, Proposal, Proposals, Setting, action, incident_over, must};
+use crate::case::{Case, Suspect};
 use crate::refusal::{Refusal, Rule};
 use crate::target;
 use schemas::{Entity, Precondition, Target};
@@ -25,6 +26,37 @@ pub(super) fn each(
         Ok(proposal)
     };
     pods.iter().map(named).collect()
+}
+
+/// Controllers that start another pod.
+const REPLACING: &[&str] = &["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Rollout"];
+
+/// What a policy may set where pods are ended.
+pub(super) const ENDING: &[Setting] = &[MAX_UNAVAILABLE, MIN_READY];
+
+/// Ends each pod a suspect was seen on, by an action and in a word, where its controller starts another, enough are left,
+/// and one thing more holds.
+pub(super) fn ended(
+    case: &Case<'_>,
+    suspect: &Suspect<'_>,
+    parameters: &Parameters,
+    (name, word): (&'static str, &str),
+    only_if: &Precondition<'static>,
+) -> Proposals {
+    each(suspect, Some(REPLACING), |pod, target| Proposal {
+        action: action(name, &[]),
+        target,
+        lock_domain: target::workload_domain(&case.incident.cluster, suspect.entity),
+        preconditions: vec![
+            must("max_workload_unavailable", parameters.get("max_unavailable")),
+            must("min_ready", parameters.get("min_ready")),
+            owned(suspect.entity),
+            only_if.clone(),
+        ],
+        verify: incident_over(15 * MINUTE),
+        inverse: None,
+        what: format!("{word} pod {pod}"),
+    })
 }
 
 /// Telemetry says which pods a workload has, and anybody who may send some can say so of another's: the object must too.
