@@ -131,6 +131,13 @@ pub struct Incident<'a> {
     pub label: Text<'a>,
 }
 
+impl Incident<'_> {
+    /// True where it has come to its end.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, IncidentState::Close | IncidentState::Merge) || self.closed_at > 0
+    }
+}
+
 /// What happened to an incident.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum IncidentState {

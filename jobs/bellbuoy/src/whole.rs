@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::site::Site;
+use bytes::Bytes;
 use engine::log::{Record, TopicPartition, TopicReader};
 use topics::Topic;
 
@@ -14,4 +15,14 @@ pub(crate) fn each(
     // A topic that is not there is told with what brings it.
     site.topic(topic.name)?;
     TopicReader::new(topic.name).read_on(&*site.log, take)
+}
+
+/// Every value of a topic that is no tombstone, partition by partition.
+pub(crate) fn values(site: &Site, topic: &Topic) -> Result<Vec<Bytes>, Error> {
+    let mut values = Vec::new();
+    each(site, topic, |_, record| {
+        values.extend(record.value.clone());
+        Ok(())
+    })?;
+    Ok(values)
 }

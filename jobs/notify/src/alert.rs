@@ -5,7 +5,7 @@
 
 use crate::config::Grades;
 use schemas::notification::{Notice, NoticeLabel};
-use schemas::{Entity, EntityKind, Incident, IncidentState, Selector};
+use schemas::{Entity, EntityKind, Incident, Selector};
 
 /// The name every alert of ours has.
 pub(crate) const NAME: &str = "BellbuoyIncident";
@@ -25,11 +25,6 @@ pub(crate) fn grade(severity: f64, grades: &Grades) -> &'static str {
 pub(crate) fn graver(grade: &str, than: &str) -> bool {
     let rank = |grade: &str| GRADES.iter().position(|known| *known == grade);
     rank(grade) > rank(than)
-}
-
-/// True where an incident has come to its end.
-pub(crate) fn is_over(incident: &Incident<'_>) -> bool {
-    matches!(incident.state, IncidentState::Close | IncidentState::Merge) || incident.closed_at > 0
 }
 
 /// True where an incident touches what a selector is about.

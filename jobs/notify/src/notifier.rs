@@ -316,7 +316,7 @@ impl Change {
         let read = decode(&record)?;
         let IncidentBody::Incident(incident) = &read.body else { return None };
         let key = (incident.tenant.to_string(), incident.cluster.to_string(), incident.id.to_string());
-        let over = alert::is_over(incident);
+        let over = incident.is_over();
         drop(read);
         Some(Change { key, partition, offset, record, over })
     }

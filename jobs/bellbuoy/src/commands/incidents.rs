@@ -2,6 +2,7 @@
 
 mod shown;
 
+use super::beginning;
 use super::said::Voice;
 use crate::error::Error;
 use crate::settings::Settings;
@@ -9,12 +10,9 @@ use crate::site::Site;
 use crate::{control, listing, whole};
 use bytes::Bytes;
 use clap::{Args, Subcommand, ValueEnum};
-use schemas::{Control, ControlKind, Incident, IncidentBody, IncidentRecord, IncidentState, Record as _};
+use schemas::{Control, ControlKind, Incident, IncidentBody, IncidentRecord, Record as _};
 use std::collections::BTreeMap;
 use topics::declared::INCIDENTS;
-
-/// Fewest characters of an id that stand for it.
-const LEAST_PREFIX: usize = 4;
 
 /// Commands about incidents.
 #[derive(Debug, Subcommand)]
@@ -78,11 +76,11 @@ impl Judgement {
 pub(super) fn execute(settings: Settings, command: &Incidents) -> Result<(), Error> {
     let site = Site::look(settings.clone())?;
     let now = site.clock.now_millis();
-    let records = records(&site)?;
+    let records = whole::values(&site, &INCIDENTS)?;
     let incidents = latest(&records)?;
     match command {
         Incidents::List { all, json } => {
-            let listed: Vec<&Incident<'_>> = incidents.iter().filter(|incident| *all || !is_over(incident)).collect();
+            let listed: Vec<&Incident<'_>> = incidents.iter().filter(|incident| *all || !incident.is_over()).collect();
             if *json { listing::json(&listed) } else { shown::table(&listed) }
         }
         Incidents::Show { id, json } => {
@@ -94,16 +92,6 @@ pub(super) fn execute(settings: Settings, command: &Incidents) -> Result<(), Err
             say(&settings, now, incident, label)
         }
     }
-}
-
-/// Every record of the topic that is there.
-fn records(site: &Site) -> Result<Vec<Bytes>, Error> {
-    let mut values = Vec::new();
-    whole::each(site, &INCIDENTS, |_, record| {
-        values.extend(record.value.clone());
-        Ok(())
-    })?;
-    Ok(values)
 }
 
 /// Each incident as it was told last, the oldest first.
@@ -121,25 +109,10 @@ fn latest(records: &[Bytes]) -> Result<Vec<Incident<'_>>, Error> {
     Ok(incidents)
 }
 
-fn is_over(incident: &Incident<'_>) -> bool {
-    matches!(incident.state, IncidentState::Close | IncidentState::Merge) || incident.closed_at > 0
-}
-
 /// The one incident whose id begins so.
 fn by_id<'i, 'a>(incidents: &'i [Incident<'a>], beginning: &str) -> Result<&'i Incident<'a>, Error> {
-    if beginning.len() < LEAST_PREFIX {
-        return Err(Error::Usage(format!("{beginning:?}: at least {LEAST_PREFIX} characters of an id are needed")));
-    }
-    let mut fitting = incidents.iter().filter(|incident| incident.id.starts_with(beginning));
-    match (fitting.next(), fitting.next()) {
-        (Some(incident), None) => Ok(incident),
-        (None, _) => Err(Error::Unwell(format!(
-            "no incident's id begins with {beginning}; `bellbuoy incidents list --all` shows them"
-        ))),
-        (Some(_), Some(_)) => {
-            Err(Error::Usage(format!("several incidents' ids begin with {beginning}; give more of it")))
-        }
-    }
+    let incidents = incidents.iter().map(|incident| (incident.id.as_str(), incident));
+    beginning::one(incidents, beginning, ("incident", "incidents list --all"))
 }
 
 fn say(settings: &Settings, now: i64, incident: &Incident<'_>, label: &Label) -> Result<(), Error> {

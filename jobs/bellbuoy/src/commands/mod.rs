@@ -2,6 +2,7 @@
 
 pub(crate) mod actuate;
 mod backtest;
+mod beginning;
 mod checkpoint;
 mod consume;
 mod doctor;

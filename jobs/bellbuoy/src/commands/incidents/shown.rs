@@ -1,6 +1,5 @@
 //! Incidents as people read them.
 
-use super::is_over;
 use crate::error::Error;
 use crate::{listing, moment};
 use schemas::{Entity, Incident, Notice, Term};
@@ -19,7 +18,7 @@ fn row(incident: &Incident<'_>) -> Vec<String> {
     vec![
         incident.id.to_string(),
         moment::format(incident.onset),
-        if is_over(incident) { "over" } else { "open" }.to_owned(),
+        if incident.is_over() { "over" } else { "open" }.to_owned(),
         format!("{:.0}", incident.severity),
         notice(incident.notice).to_owned(),
         if incident.label.is_empty() { "–".to_owned() } else { incident.label.to_string() },
@@ -79,7 +78,7 @@ fn fields(incident: &Incident<'_>) -> String {
 
 fn state(incident: &Incident<'_>) -> String {
     match incident.closed_at {
-        0 if is_over(incident) => "over".to_owned(),
+        0 if incident.is_over() => "over".to_owned(),
         0 => format!("open, revision {}", incident.revision),
         at => format!("over since {}: {}", moment::format(at), incident.closing),
     }

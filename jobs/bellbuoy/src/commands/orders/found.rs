@@ -1,5 +1,6 @@
 //! The orders that stand on the log, each with the steps of what became of it.
 
+use crate::commands::beginning;
 use crate::error::Error;
 use crate::site::Site;
 use crate::whole;
@@ -7,9 +8,6 @@ use bytes::Bytes;
 use schemas::{Command, CommandResult, Mode, Record as _, ResultState};
 use std::collections::BTreeMap;
 use topics::declared::{COMMANDS, RESULTS};
-
-/// Fewest characters of an id that stand for it.
-const LEAST_PREFIX: usize = 4;
 
 /// The records that orders are read from.
 pub(super) struct Records {
@@ -34,15 +32,8 @@ pub(super) struct Order<'a> {
 
 impl Records {
     pub(super) fn read(site: &Site) -> Result<Self, Error> {
-        let values = |topic| {
-            let mut values = Vec::new();
-            whole::each(site, topic, |_, record| {
-                values.extend(record.value.clone());
-                Ok(())
-            })?;
-            Ok::<_, Error>(values)
-        };
-        Ok(Records { commands: values(&COMMANDS)?, results: values(&RESULTS)?, now: site.clock.now_millis() })
+        let (commands, results) = (whole::values(site, &COMMANDS)?, whole::values(site, &RESULTS)?);
+        Ok(Records { commands, results, now: site.clock.now_millis() })
     }
 }
 
@@ -73,19 +64,8 @@ impl<'a> Found<'a> {
 
     /// The one order whose id begins so.
     pub(super) fn by_id(&self, beginning: &str) -> Result<&Order<'a>, Error> {
-        if beginning.len() < LEAST_PREFIX {
-            return Err(Error::Usage(format!("{beginning:?}: at least {LEAST_PREFIX} characters of an id are needed")));
-        }
-        let mut fitting = self.orders.iter().filter(|((_, id), _)| id.starts_with(beginning));
-        match (fitting.next(), fitting.next()) {
-            (Some((_, order)), None) => Ok(order),
-            (None, _) => Err(Error::Unwell(format!(
-                "no order's id begins with {beginning}; `bellbuoy commands list` shows them"
-            ))),
-            (Some(_), Some(_)) => {
-                Err(Error::Usage(format!("several orders' ids begin with {beginning}; give more of it")))
-            }
-        }
+        let orders = self.orders.iter().map(|((_, id), order)| (id.as_str(), order));
+        beginning::one(orders, beginning, ("order", "commands list"))
     }
 }
 
