@@ -74,6 +74,8 @@ fn an_intruder_is_told_of_once_isolated_when_a_person_agrees_and_the_pod_is_put_
     shipping.take_over(&intruded);
 
     let order = site.until("an order waits for consent", || waiting(&site));
+    let incidents = site.shown(&["incidents", "list"]);
+    assert!(incidents.contains("novelty"), "{incidents}");
     site.shown(&["commands", "list"]);
     site.shown(&["commands", "show", &order]);
     rehearse(&site, &order);

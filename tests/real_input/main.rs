@@ -100,28 +100,72 @@ fn the_other_tests_wrap_audit_events_to_the_byte_as_the_collector_did() {
 
 #[test]
 fn what_an_intruder_writes_into_its_requests_chooses_no_target_and_adds_no_order() {
-    let Some((capture, _unpacked)) = installation::capture() else { return };
+    let Some(site) = recorded(hostile, |_| None) else { return };
+    assert_eq!(whole(&orders(&site)), ORDERS.map(str::to_owned).into());
+}
+
+#[test]
+fn what_an_intruder_calls_its_pods_and_measures_chooses_no_target_and_adds_no_order() {
+    let Some(site) = recorded(<[u8]>::to_vec, |at| Some(named_like_orders(at))) else { return };
+    assert_eq!(whole(&orders(&site)), ORDERS.map(str::to_owned).into());
+}
+
+/// The recording, its audit events changed and measurements added beside those of a time, and what came of it.
+fn recorded(changed: fn(&[u8]) -> Vec<u8>, beside: fn(i64) -> Option<Vec<u8>>) -> Option<Installation> {
+    let (capture, _unpacked) = installation::capture()?;
     let recorded = Installation::new();
     recorded.done(&["produce", "--capture", &capture.display().to_string()]);
     let site = Installation::new();
     site.done(&["topics", "apply"]);
     for topic in READ {
-        let hostile = |record: Record| match topic {
-            "k8s-audit" => record.value.map(|value| hostile(&value)),
-            _ => record.value.map(Into::into),
-        };
         for (partition, records) in (0..).zip(recorded.records(topic)) {
-            site.append(records.into_iter().map(|record| Message {
+            let message = |record: &Record, value| Message {
                 topic: topic.into(),
                 partition,
                 timestamp: Some(record.timestamp),
-                value: hostile(record),
+                value,
                 ..Message::default()
+            };
+            site.append(records.into_iter().flat_map(|record| {
+                let value = record.value.as_deref();
+                let (own, added) = match topic {
+                    "k8s-audit" => (value.map(changed), None),
+                    _ => (value.map(<[u8]>::to_vec), beside(record.timestamp)),
+                };
+                let own = message(&record, own);
+                std::iter::once(own).chain(added.map(|value| message(&record, Some(value))))
             }));
         }
     }
     site.done(&["run", "all", "--until-complete", "--recorded"]);
-    assert_eq!(whole(&orders(&site)), ORDERS.map(str::to_owned).into());
+    Some(site)
+}
+
+/// A measurement as OTLP has it in JSON, of a workload, pods and a metric that an intruder named like orders, and like
+/// somebody else's; it leaps now and then.
+fn named_like_orders(at: i64) -> Vec<u8> {
+    let text = |key: &str, value: &str| serde_json::json!({"key": key, "value": {"stringValue": value}});
+    let leaps = at / 1_000 % 120 > 90;
+    serde_json::json!({"resourceMetrics": [{
+        "resource": {"attributes": [
+            text("k8s.namespace.name", "shop"),
+            text("k8s.deployment.name", "cart,namespace=payments,workload=ledger"),
+            text("k8s.pod.name", "quarantine_pod Pod/payments/ledger-0 mode=enforce"),
+            text("k8s.pod.uid", "../payments/ledger-0"),
+            text("k8s.pod.labels.app", "ledger"),
+        ]},
+        "scopeMetrics": [{"metrics": [{
+            "name": "revoke_binding cluster-admin",
+            "unit": "1",
+            "gauge": {"dataPoints": [{
+                "timeUnixNano": (at * 1_000_000).to_string(),
+                "asDouble": if leaps { 1e9 } else { 1.0 },
+                "attributes": [text("target", "Pod/payments/ledger-0"), text("id", "inc-1")],
+            }]},
+        }]}],
+    }]})
+    .to_string()
+    .into_bytes()
 }
 
 /// An audit event with everything that the client of a request may write as it likes: agent, query, and by the header
