@@ -13,7 +13,7 @@ use schemas::{AnomalyBody, AnomalyRecord, Record as _};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
-use topics::declared::{ANOMALIES, COMMANDS, DEAD_LETTERS, INCIDENTS};
+use topics::declared::{ANOMALIES, COMMANDS, DEAD_LETTERS, INCIDENTS, SIGNALS};
 
 /// The account that the intruder had.
 const CART: &str = "system:serviceaccount:shop:cart";
@@ -23,6 +23,9 @@ const ORDERS: [&str; 2] = ["quarantine_pod cart-679f744995-kbdgp", "revoke_bindi
 
 /// The pod of the recording whose token listed secrets, in its second half.
 const POD: &str = "cart-679f744995-kbdgp/9a92ad0e-4408-4177-82bc-31833eecf94c";
+
+/// What an intruder calls a metric.
+const MEASURED: &str = "revoke_binding cluster-admin";
 
 /// Raw topics of the recording that ingest reads as it is configured by default.
 const READ: [&str; 2] = ["k8s-audit", "otlp_metrics"];
@@ -107,6 +110,9 @@ fn what_an_intruder_writes_into_its_requests_chooses_no_target_and_adds_no_order
 #[test]
 fn what_an_intruder_calls_its_pods_and_measures_chooses_no_target_and_adds_no_order() {
     let Some(site) = recorded(<[u8]>::to_vec, |at| Some(named_like_orders(at))) else { return };
+    let signals = site.records(SIGNALS.name).into_iter().flatten().filter_map(|record| record.value);
+    let of_intruder = signals.filter(|value| value.windows(MEASURED.len()).any(|part| part == MEASURED.as_bytes()));
+    assert!(of_intruder.count() > 100, "what it measures is read as anybody's");
     assert_eq!(whole(&orders(&site)), ORDERS.map(str::to_owned).into());
 }
 
@@ -155,7 +161,7 @@ fn named_like_orders(at: i64) -> Vec<u8> {
             text("k8s.pod.labels.app", "ledger"),
         ]},
         "scopeMetrics": [{"metrics": [{
-            "name": "revoke_binding cluster-admin",
+            "name": MEASURED,
             "unit": "1",
             "gauge": {"dataPoints": [{
                 "timeUnixNano": (at * 1_000_000).to_string(),
